@@ -1,4 +1,4 @@
-//! The word between a goroutine that ends and the waiters for its end.
+//! The word shared by a goroutine and the waiters for its end.
 //!
 //! # Protocol
 //! There is one word per goroutine. Its low two bits are flags. The rest is the head of a list of
@@ -180,7 +180,8 @@ fn wake_list(newest: *const JoinNode) {
     while !oldest.is_null() {
         // SAFETY: I2: this node has not been woken yet; it is read before it is woken.
         let (next, wake) = unsafe { ((*oldest).next.load(Ordering::Relaxed) as *const JoinNode, (*oldest).wake) };
-        // SAFETY: this is the only call for this node, which is the contract of `JoinNode::wake`.
+        // SAFETY: this is the only call for this node, as the contract of `JoinNode::wake`
+        // requires.
         unsafe { wake(oldest) };
         oldest = next;
     }

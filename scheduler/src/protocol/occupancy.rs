@@ -60,7 +60,7 @@ const SPINS: u32 = 64;
 
 /// The two flags of one stack.
 ///
-/// All zero bytes are a vacant stack.
+/// All zero bytes represent a vacant stack.
 #[derive(Debug)]
 pub struct Occupancy {
     running: AtomicBool,

@@ -62,12 +62,12 @@ pub(super) struct Arena {
     carved: AtomicUsize,
 }
 
-// SAFETY: the pointers lead into the table, which lives forever and is shared as I1 says.
+// SAFETY: the pointers point into the table, which lives forever and is shared as I1 says.
 unsafe impl Send for Arena {}
-// SAFETY: the pointers lead into the table, which lives forever and is shared as I1 says.
+// SAFETY: the pointers point into the table, which lives forever and is shared as I1 says.
 unsafe impl Sync for Arena {}
 
-/// Returns all arenas so far.
+/// Returns all arenas created so far.
 ///
 /// Async-signal-safe.
 pub(super) fn arenas() -> impl Iterator<Item = &'static Arena> {
@@ -88,7 +88,7 @@ pub(super) fn find(address: usize) -> Option<&'static SlotMeta> {
 }
 
 impl Arena {
-    /// Reserves and registers an arena, smaller than usual if address space is short.
+    /// Reserves and registers an arena, which is smaller than usual if address space is short.
     pub(super) fn create(class: Class, pool: usize) -> io::Result<&'static Self> {
         let usual = (class.reservation() * LEAST_SLOTS).clamp(LEAST_BYTES, MOST_BYTES) >> class.shift();
         let mut slots = usual.max(1);
@@ -229,7 +229,7 @@ pub(super) struct Guards {
 }
 
 impl Guards {
-    /// Creates guards by the best method of the system.
+    /// Creates guards by the best method that the system supports.
     pub(super) const fn new() -> Self {
         Self { mode: AtomicU8::new(UNKNOWN), cap: AtomicUsize::new(0), protected: AtomicUsize::new(0) }
     }
@@ -240,9 +240,9 @@ impl Guards {
         Self { mode: AtomicU8::new(PROTECT), cap: AtomicUsize::new(cap), protected: AtomicUsize::new(0) }
     }
 
-    /// Lays the first few of `spans`, at least one.
+    /// Lays guards on the first few of `spans`, at least on one.
     ///
-    /// Returns how many.
+    /// Returns the number of guards laid.
     ///
     /// # Safety
     /// The spans are not in use.

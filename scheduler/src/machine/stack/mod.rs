@@ -113,7 +113,7 @@ impl Class {
     const DEFAULT: u8 = 18;
     pub(crate) const COUNT: usize = (Self::LARGEST - Self::SMALLEST + 1) as usize;
 
-    /// From four times this size on, a large guard is affordable.
+    /// A stack of at least four times this size can afford a large guard.
     const FULL_GUARD: usize = 16 << 10;
 
     pub(crate) const fn reservation(self) -> usize {
@@ -139,8 +139,8 @@ impl Class {
         if self.reservation() >= 4 * Self::FULL_GUARD { page_size().max(Self::FULL_GUARD) } else { page_size() }
     }
 
-    /// Returns how many slots are carved, and examined, at a time: as many as fit in 16 MiB, at
-    /// most 64.
+    /// Returns how many slots are carved, and later examined, at a time: as many as fit in 16 MiB,
+    /// but at most 64.
     pub(crate) const fn group(self) -> usize {
         let fit = (16 << 20) >> self.0;
         if fit > 64 {

@@ -7,7 +7,7 @@
 //! taken once per 32 stacks.
 //!
 //! # The cold end
-//! A list that grew for a burst keeps its oldest stacks at the bottom, untouched. `low_water` is
+//! A list that grew during a burst keeps its oldest stacks untouched at the bottom. `low_water` is
 //! the shortest length of the list since the last sweep: that many stacks were not needed. `trim`
 //! returns the pages of these stacks to the kernel completely, from the bottom, except for the
 //! hottest few ([`KEEP`]). `cold` counts the stacks whose pages were returned. Between sweeps both
@@ -92,7 +92,7 @@ impl Pool {
         self.list(meta.class()).free.push(meta);
     }
 
-    /// Moves up to `count` free slots, at least one, to the end of `into`, the hottest last.
+    /// Moves between one and `count` free slots to the end of `into`, the hottest last.
     fn take_many(&'static self, class: Class, into: &mut Vec<&'static SlotMeta>, count: usize) -> io::Result<()> {
         let mut list = self.list(class);
         self.fill(class, &mut list, count)?;

@@ -116,7 +116,7 @@ pub(crate) fn sweep(now_ns: u64) -> Option<u64> {
     SWEEPER.lock().sweep(now_ns)
 }
 
-/// The position of a round.
+/// The current position in a round.
 #[derive(Clone, Copy)]
 enum Place {
     /// Between rounds.

@@ -4,8 +4,8 @@
 //! *Asking* uses SIGURG, as Go does: by default it has no effect, and few programs use it. The
 //! first question installs the handler. A signal that is not a question goes to the handler that
 //! was installed before. The kernel restarts a system call that the signal interrupts
-//! (`SA_RESTART`); calls that it never restarts (`poll`, `nanosleep`, reads with a timeout) fail
-//! with `EINTR`, which they may do at any time.
+//! (`SA_RESTART`). Calls that it never restarts (`poll`, `nanosleep`, reads with a timeout) fail
+//! with `EINTR`, which callers of these must always expect.
 //!
 //! *SIGQUIT* is taken over if it has its default action at boot; a handler that the program has
 //! already installed stays. A handler that the program installs later, with `sigaction`, replaces

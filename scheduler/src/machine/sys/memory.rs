@@ -152,7 +152,7 @@ mod imp {
 
     /// Makes every access to the spans fault, without splitting the mapping.
     ///
-    /// `ErrorKind::Unsupported` if the kernel cannot do this.
+    /// Returns `ErrorKind::Unsupported` if the kernel cannot do this.
     ///
     /// # Safety
     /// The spans are no longer in use.

@@ -11,7 +11,7 @@
 //! | [`poller`] | wait for many descriptors | `epoll` by mio, `ppoll` | `kqueue` by mio |
 //! | [`peek`] | a word of any kind | x86-64: an instruction | a volatile read |
 //! | [`prefetch`], [`region`] | hints; large zeroed memory | huge pages | nothing; small pages |
-//! | [`sanitizer`] | inform sanitizers about stacks | x86-64 | nothing |
+//! | [`sanitizer`] | tell sanitizers about stacks | x86-64 | nothing |
 //! | [`stack_pointer`] | where the caller's stack ends | by CPU: an instruction | the same |
 //! | [`switch`] | one stack for another | by CPU: x86-64 its own | corosensei |
 //! | [`unwind`] | the calls on a stack | unwind tables, on x86-64 | nothing |
@@ -20,7 +20,7 @@
 //! | [`thread_end`] | sleep until another thread ends | `pidfd_open` (6.9) | nothing |
 //! | [`pidfd`] | readable when a process or thread ends | `pidfd_open` | nothing |
 //! | [`peer`] | the process behind a Unix socket | `SO_PEERCRED` | `getpeereid` |
-//! | [`signals`] | listing, sending, ending by one | real-time signals | none of those |
+//! | [`signals`] | list and send signals; end by a signal | real-time signals | none of those |
 //! | [`tls`] | where a thread's own memory is | `dl_iterate_phdr` | nowhere |
 //! | [`word`] | thread-locals without addresses | x86-64: by the thread pointer | `thread_local!` |
 

@@ -77,7 +77,7 @@ mod futex {
             }
         }
 
-        /// Takes the token if it is there.
+        /// Takes the token if there is one.
         ///
         /// Returns `true` on success.
         pub(crate) fn take(&self) -> bool {
@@ -156,7 +156,7 @@ mod portable {
             std::mem::replace(&mut *guard, false)
         }
 
-        /// Takes the token if it is there.
+        /// Takes the token if there is one.
         ///
         /// Returns `true` on success.
         pub(crate) fn take(&self) -> bool {

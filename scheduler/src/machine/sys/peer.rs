@@ -16,7 +16,7 @@ mod imp {
     /// See `greenthread::net::UCred`.
     ///
     /// # Errors
-    /// The system's error, for example if the descriptor is not such a socket.
+    /// The system's error, for example if the descriptor is not a Unix socket.
     pub fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<(u32, u32, Option<i32>)> {
         let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
         let mut len = libc::socklen_t::try_from(size_of::<libc::ucred>()).expect("a few bytes");
@@ -45,7 +45,7 @@ mod imp {
     /// See `greenthread::net::UCred`.
     ///
     /// # Errors
-    /// The system's error, for example if the descriptor is not such a socket.
+    /// The system's error, for example if the descriptor is not a Unix socket.
     pub fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<(u32, u32, Option<i32>)> {
         let (mut uid, mut gid) = (0, 0);
         // SAFETY: both numbers are in this frame.

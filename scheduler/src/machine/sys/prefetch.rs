@@ -36,7 +36,7 @@ pub(crate) fn prefetch(address: usize) {
     unsafe { std::arch::asm!("prfm pldl1keep, [{0}]", in(reg) address, options(nostack, readonly, preserves_flags)) };
 }
 
-/// Does nothing: Rust has no name for such a hint on this CPU.
+/// Does nothing, since Rust provides no such hint for this CPU.
 #[inline]
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(crate) fn prefetch(_address: usize) {}

@@ -10,7 +10,7 @@ mod imp {
 
     use crate::machine::sys::pidfd::open_thread;
 
-    /// A place to sleep in, from which other threads can wake the sleeper.
+    /// A place for a thread to sleep, with a bell by which other threads can wake it.
     pub(crate) struct ThreadEnd {
         bell: OwnedFd,
     }
@@ -53,7 +53,7 @@ mod imp {
             Some(ready != 0)
         }
 
-        /// Ends the current sleep, or otherwise the next one.
+        /// Ends the current sleep or, if there is none, the next one.
         pub(crate) fn ring(&self) {
             let one = 1_u64;
             // SAFETY: an eventfd takes eight bytes, which come from a local. Its counter cannot be

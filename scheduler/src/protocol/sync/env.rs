@@ -60,8 +60,8 @@ pub unsafe trait Wait {
     /// Returns the waker of this wait.
     fn waker(&self) -> Self::Waker;
 
-    /// Blocks until the waker is used, and calls `commit` once, at a point from which a waker may
-    /// find the caller.
+    /// Blocks until the waker is used. Calls `commit` once, at a point after which a waker may find
+    /// the caller.
     ///
     /// # Safety
     /// The caller is the goroutine or thread that created this. `commit` does not panic or block,

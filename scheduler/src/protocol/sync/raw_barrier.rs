@@ -27,8 +27,8 @@
 //! # Invariants
 //! * I1: `arrivals` is touched only under `lock`. When the lock is free, the queue is as long as
 //!   `waiting` says, and shorter than the size.
-//! * I2: a waiter stays in its frame until the one wake-up by the leader that reserved it, or until
-//!   it has withdrawn.
+//! * I2: a waiter stays in its frame until its only wake-up, by the leader that reserved it, or
+//!   until it has withdrawn.
 //! * I3: a caller of `wait` borrows the barrier to the end of the call, so it outlives all unlocks.
 //!
 //! It has no orderings of its own: what was done before an arrival is visible to the leader through

@@ -60,7 +60,7 @@
 //!   lock or queues again.
 //! * I3: `STARVING` implies `QUEUED`, and excludes `WOKEN`: the waiter that sets `STARVING` holds
 //!   `WOKEN` and clears it. `STARVING` is set only while `LOCKED` is, so an unlock follows.
-//! * I4: a waiter stays in its frame until the one wake-up by the unlocker that reserved it, or
+//! * I4: a waiter stays in its frame until its only wake-up, by the unlocker that reserved it, or
 //!   until it has withdrawn.
 //! * I5: after the first store no unlock frees or reuses anything: the caller borrows the mutex
 //!   until the end of the call.

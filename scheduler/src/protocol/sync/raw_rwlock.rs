@@ -118,8 +118,8 @@
 //!   cleared when the lock is handed over or there are no more waiters.
 //! * I4: while the lock is orphaned, a thread is on the way to hand it over. The same holds while
 //!   `UPGRADABLE_QUEUED` is set but none of `UPGRADABLE`, `QUEUED`, and `WRITER` is.
-//! * I5: a waiter stays in its frame until the one wake-up by the thread that reserved it, or until
-//!   it has withdrawn.
+//! * I5: a waiter stays in its frame until its only wake-up, by the thread that reserved it, or
+//!   until it has withdrawn.
 //! * I6: an unlocker borrows the lock until the end of the call.
 //! * I7: while an upgrade waits, only it becomes the writer or the upgradable reader.
 //!

@@ -1,4 +1,4 @@
-//! A counter of unfinished tasks, and the waiters for it to become 0.
+//! A counter of unfinished tasks, with waiters that block until it becomes 0.
 //!
 //! # Vocabulary
 //! The *counter* is the number of tasks that have yet to finish. A *waiter* blocks until the
@@ -48,8 +48,8 @@
 //! * I1: `queue` is touched only under `lock`, and the waiters in the word change only under it.
 //! * I2: when the lock is free, the queue is as long as the word says; if the counter is 0, both
 //!   are empty.
-//! * I3: a waiter stays in its frame until the one wake-up by the caller that reserved it, or until
-//!   it has withdrawn.
+//! * I3: a waiter stays in its frame until its only wake-up, by the caller that reserved it, or
+//!   until it has withdrawn.
 //! * I4: a caller of any method borrows the group until the end of the call, so it outlives all
 //!   unlocks.
 //!
