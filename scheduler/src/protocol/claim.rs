@@ -54,8 +54,8 @@
 //!
 //! # Rejected
 //! * *Try all, register everywhere, try all again* without a claim. This needs a way to withdraw a
-//!   registration, can complete an operation late, and means that `default` does not reflect a
-//!   snapshot.
+//!   registration, can complete an operation late, and means that `default` is not based on one
+//!   snapshot of all cases.
 //! * Moving the value first and undoing the move after a lost race: a value that was seen cannot be
 //!   unseen. (A peer that takes early does write first. Its value lies in a place of its own, and
 //!   counts only if the peer wins.)
@@ -85,9 +85,9 @@
 //!   parked, and the M that will run it sees its registers and its state. Peers that find the
 //!   waiter in a queue see both through the queue's lock, which is released later.
 //!
-//! All other accesses are relaxed: the word decides and publishes nothing. What the winner reads in
-//! the frame was published by the queue's lock (P1 of `lock`), and what it writes there is
-//! published by the wake.
+//! All other accesses are relaxed: the word decides and publishes nothing. The queue's lock has
+//! published the data that the winner reads in the frame (P1 of `lock`), and the wake publishes the
+//! data that the winner writes there.
 
 use std::ptr::NonNull;
 

@@ -40,12 +40,12 @@
 //! `READY`, because a deadline that passes makes nothing readable.
 //!
 //! # The race
-//! The owner sees no cause and waits, but the cause arrives in between. If the owner announced its
-//! wait only after the other side had looked for a waiter, and checked the causes before the other
-//! side had published one, the wait would never end. Both sides therefore *publish, fence, look*:
-//! the owner publishes the announcement and looks at the causes, and the other side publishes the
-//! cause and looks at the word. At least one of them sees what the other published. An event has no
-//! such race, because event and announcement share one word.
+//! The owner sees no cause and waits, but a cause arrives between these two steps. If the owner
+//! announced its wait only after the other side had looked for a waiter, and checked the causes
+//! before the other side had published one, the wait would never end. Both sides therefore
+//! *publish, fence, look*: the owner publishes the announcement and looks at the causes, and the
+//! other side publishes the cause and looks at the word. At least one of them sees what the other
+//! published. An event has no such race, because event and announcement share one word.
 //!
 //! # Rejected
 //! * Publishing the waiter in the commit step and checking the causes after that, without an

@@ -86,7 +86,7 @@ struct Entry<T> {
 
 /// Marks an entry that is never removed before it is due.
 ///
-/// The alignment of a node is greater than this bit.
+/// A node's alignment is greater than 1, so this bit of its address is free.
 const STAYS: usize = 1;
 
 impl<T> Entry<T> {

@@ -59,8 +59,8 @@
 //! more times, and then never again.
 //!
 //! # Ages and races
-//! A slot's age is a hint on which no safety depends: `exclude` decides, and the saved stack
-//! pointer is read during it. A suspend that happens between the sweeper's load and its
+//! A slot's age is only a hint, and safety does not depend on it: `exclude` decides, and the saved
+//! stack pointer is read while it runs. A suspend that happens between the sweeper's load and its
 //! compare-and-swap wins, since the age is then `RAN`.
 
 use std::ops::Range;

@@ -148,7 +148,8 @@ mod imp {
         /// Changes sides.
         ///
         /// # Safety
-        /// `other` is the stack pointer of a side that left here or was prepared by `lay`.
+        /// `other` is the stack pointer of a side that left through this context or was prepared by
+        /// `lay`.
         #[inline(always)]
         unsafe fn swap(&self) {
             // SAFETY: all registers but rbx, rbp, and rsp are declared; those three are saved on

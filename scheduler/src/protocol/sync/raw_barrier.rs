@@ -29,7 +29,8 @@
 //!   `waiting` says, and shorter than the size.
 //! * I2: a waiter stays in its frame until its only wake-up, by the leader that reserved it, or
 //!   until it has withdrawn.
-//! * I3: a caller of `wait` borrows the barrier to the end of the call, so it outlives all unlocks.
+//! * I3: a caller of `wait` borrows the barrier until the end of the call, so it outlives all
+//!   unlocks.
 //!
 //! It has no orderings of its own: what was done before an arrival is visible to the leader through
 //! the lock (P1 of `lock`), and to the others through the leader's wake-ups.

@@ -365,8 +365,8 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
     /// Releases the lock of the upgradable reader; may wake the next upgradable reader or a writer.
     ///
     /// # Safety
-    /// The caller has the right to unlock what was locked by
-    /// [`upgradable_read`](Self::upgradable_read) (on any thread).
+    /// The lock was acquired by [`upgradable_read`](Self::upgradable_read), and the caller has the
+    /// right to unlock it (on any thread).
     #[inline]
     pub unsafe fn unlock_upgradable(&self) {
         // ORDERING P2: release: the reads are complete.

@@ -95,7 +95,7 @@ impl<T> WaitList<T> {
     /// Appends a node.
     ///
     /// # Safety
-    /// `node` is in no list (I3), and its owner keeps it in place until it was popped or removed
+    /// `node` is in no list (I3), and its owner keeps it in place until it is popped or removed
     /// (I2).
     pub unsafe fn push_back(&mut self, node: NonNull<WaitNode<T>>) {
         let links = Links { prev: self.tail, next: None, linked: true };
@@ -112,7 +112,7 @@ impl<T> WaitList<T> {
     /// Prepends a node, which is then served next.
     ///
     /// # Safety
-    /// `node` is in no list (I3), and its owner keeps it in place until it was popped or removed
+    /// `node` is in no list (I3), and its owner keeps it in place until it is popped or removed
     /// (I2).
     pub unsafe fn push_front(&mut self, node: NonNull<WaitNode<T>>) {
         let links = Links { prev: None, next: self.head, linked: true };
