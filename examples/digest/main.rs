@@ -105,7 +105,7 @@ fn worker(jobs: Receiver<Job>, progress: Progress) {
 /// Prints the answers in path order as they become available.
 fn printer(window: Exit<Answer>, progress: Progress) -> io::Result<bool> {
     // Not `stdout().lock()`: that lock belongs to the OS thread, and the goroutine may wake up on
-    // another one.
+    // another thread.
     let mut out = BufWriter::with_capacity(64 * 1024, io::stdout());
     let interactive = io::stdout().is_terminal();
     let mut all_read = true;

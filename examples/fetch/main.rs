@@ -9,9 +9,9 @@
 //! ```
 //!
 //! Every URL has a goroutine from the start; the semaphore limits how many of them work at once.
-//! Each goroutine has a context with a timeout, which is a child of the context that a signal ends.
-//! `TcpStream::connect_ctx` and `with_ctx` make the socket obey the child context, so no other code
-//! here deals with time.
+//! Each goroutine has a context with a timeout. This context is a child of the context that a
+//! signal ends. `TcpStream::connect_ctx` and `with_ctx` make the socket obey the child context, so
+//! no other code here deals with time.
 #![forbid(unsafe_code)]
 
 use std::io;

@@ -7,8 +7,9 @@
 //!   SIGINT, SIGTERM                                           client (for /slow only)
 //! ```
 //!
-//! * `framer.rs` splits the bytes into requests, with `head.rs` (on the crate `httparse`) and
-//!   `chunked.rs`. None of them does I/O, so tests can feed them bytes split in every possible way.
+//! * `framer.rs` splits the bytes into requests, with the help of `head.rs` (based on the
+//!   `httparse` crate) and `chunked.rs`. None of them does I/O, so tests can feed them bytes split
+//!   in every possible way.
 //! * `connection.rs` reads requests, answers them, and writes the answers to pipelined requests at
 //!   once.
 //! * `wire.rs` is the socket with its deadlines. It handles slow clients, clients that disconnect

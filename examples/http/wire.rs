@@ -11,8 +11,8 @@
 //! sequentially consistent.
 //!
 //! A read that fails before the connection's own deadline was woken for such a record. It is tried
-//! again if the record does not apply to it: a drain still lets the body of a request arrive that
-//! has already begun.
+//! again if the record does not apply to it: during a drain, the body of a request that has already
+//! begun may still arrive.
 //!
 //! # Deadlines that are rarely set
 //!

@@ -16,8 +16,8 @@
 //! and afterward to the earliest time it has seen. A time that is put into a shard is compared with
 //! `next` under the lock of that shard. There are two cases. Either the sweeper locks the shard
 //! later, and sees the time. Or it held the lock before, and then the time is compared with
-//! "never", or with a later value of `next`. The lock publishes the "never", so Relaxed is enough
-//! for `next` itself.
+//! "never", or with a later value of `next`. The lock makes the "never" visible, so Relaxed is
+//! enough for `next` itself.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};

@@ -42,7 +42,7 @@ fn main() {
 fn withdraw(account: &AtomicU64, amount: u64) -> Option<u64> {
     let mut balance = account.load(Ordering::Relaxed);
     loop {
-        // `fetch_update` of `std` is this loop, ready-made.
+        // The `fetch_update` method in `std` is a ready-made version of this loop.
         let rest = balance.checked_sub(amount)?;
         match account.compare_exchange_weak(balance, rest, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => return Some(rest),

@@ -1,10 +1,10 @@
 //! Race-free counters.
 //!
-//! In Go, `count++` from many goroutines loses counts, and its race detector finds that when it
-//! happens. In Rust, the same code does not compile: two closures cannot both hold `&mut count`.
-//! Four ways do compile: an atomic for a single number, a mutex for data that belongs together, one
-//! goroutine that owns the count, and no sharing at all. In the last one, each goroutine counts
-//! separately, and the counts are added up.
+//! In Go, `count++` from many goroutines loses counts, and Go's race detector reports the race only
+//! when it happens. In Rust, the same code does not compile: two closures cannot both hold
+//! `&mut count`. Four ways do compile: an atomic for a single number, a mutex for data that belongs
+//! together, one goroutine that owns the count, and no sharing at all. In the last one, each
+//! goroutine counts separately, and the counts are added up.
 //!
 //! Prints:
 //!

@@ -1,4 +1,4 @@
-//! `crawler` on its own site, and on servers that count.
+//! `crawler` on its own site, and on servers that count the requests.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Write};

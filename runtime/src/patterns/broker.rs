@@ -388,8 +388,8 @@ impl<T: Clone> Delivery<T> {
         }
     }
 
-    /// Waits until a pending queue takes the value or is closed, or until the shortest of their
-    /// timeouts has passed.
+    /// Waits until a pending queue takes the value or is closed, or until the shortest timeout of
+    /// the pending queues has passed.
     fn wait_for_one(&mut self, ctx: &Context) -> Result<(), ctx::Error> {
         let shortest = self.pending.iter().filter_map(Queue::push_timeout).min();
         let deadline =

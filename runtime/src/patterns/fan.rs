@@ -10,7 +10,7 @@ use super::input::Parts;
 use super::stage::{StageGuard, StopReason};
 use super::{Input, Pipeline};
 
-/// Distributes the values of `input` to `n` goroutines, each with a pipeline of its own.
+/// Distributes the values of `input` to `n` goroutines, each with its own pipeline.
 ///
 /// Each value goes to whichever goroutine is free. That goroutine passes it to `f` and sends the
 /// result to its own pipeline. So the pipelines may run at different speeds, and can have different

@@ -117,7 +117,7 @@ impl<T: Send + 'static> Pipeline<T> {
     /// Starts a pipeline with a goroutine that forwards the values of a channel or of another
     /// pipeline.
     ///
-    /// Unlike the channel, the pipeline ends with the context.
+    /// Unlike the channel, the pipeline ends when the context ends.
     ///
     /// The pipeline's channels have the capacity of the input's channel, or zero if that channel is
     /// unbounded.

@@ -8,8 +8,8 @@
 //!
 //! A caller that must wait records its demand, then queues at a semaphore with one permit. The
 //! waiter that holds the permit is in front: it alone watches the clock. Queued demand counts as
-//! taken, and the bucket fills up beyond it. So waiters that wake late lose no token, like Go's
-//! reservations. Unlike a reservation, a queued waiter is not promised a particular time: when a
+//! taken, and the bucket fills up beyond it. So, as with Go's reservations, waiters that wake late
+//! lose no tokens. Unlike a reservation, a queued waiter is not promised a particular time: when a
 //! waiter gives up, all waiters behind it move up, and a change of the period applies to all of
 //! them.
 //!
