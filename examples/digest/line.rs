@@ -1,7 +1,7 @@
 //! The output line of `sha256sum`: the digest, two spaces, the name.
 //!
 //! A name consists of bytes and need not be UTF-8; the bytes are printed as they are. Only three
-//! bytes need an escape: backslash, line feed, and carriage return become `\\`, `\n`, and `\r`. If a
+//! bytes need escapes: backslash, line feed, and carriage return become `\\`, `\n`, and `\r`. If a
 //! name needs an escape, the whole line starts with a backslash, which tells `sha256sum -c` to undo
 //! the escapes. (Coreutils before 9.0 do not escape the carriage return.)
 

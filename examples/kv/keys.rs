@@ -80,7 +80,7 @@ pub(crate) fn persist(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 pub(crate) fn ttl(call: &mut Call<'_, '_>) -> Outcome {
-    // Rounded as in Redis: right after `EXPIRE key 10`, it is 10.
+    // Rounded as in Redis: right after `EXPIRE key 10`, the reply is 10.
     time_to_live(call, |left| (left + MILLISECOND * 500).as_secs().into())
 }
 

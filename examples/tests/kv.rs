@@ -35,7 +35,7 @@ fn command_line_errors_are_reported() {
 const WRONG_TYPE: &str = "-WRONGTYPE Operation against a key holding the wrong kind of value";
 const NOT_AN_INTEGER: &str = "-ERR value is not an integer or out of range";
 
-/// Commands in this order, and Redis' replies to them.
+/// Commands in this order, and Redis's replies to them.
 const DIALOGUE: &[(&str, &str)] = &[
     ("PING", "+PONG"),
     ("ping hello", "hello"),

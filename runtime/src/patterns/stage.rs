@@ -8,10 +8,10 @@
 //! * when one of the goroutines panics, or stops with an error (the error becomes the cause);
 //! * when no receiver is left for the stage's values, because the last [`StageGuard`] is dropped.
 //!
-//! **Guards go upstream.** Each goroutine of a stage holds the guards of its inputs until it ends,
-//! for any reason; the user's `Pipeline` holds the guard of the last stage. When the last guard of
-//! a stage is dropped, the stage is canceled. Closed channels alone would not suffice: a goroutine
-//! that waits for input does not notice that its output is closed.
+//! **Guards go upstream.** Each goroutine of a stage holds the guards of its inputs until the
+//! goroutine ends for whatever reason. The user's `Pipeline` holds the guard of the last stage.
+//! When the last guard of a stage is dropped, the stage is canceled. Closed channels alone would
+//! not suffice: a goroutine that waits for input does not notice that its output is closed.
 //!
 //! **Ends go downstream**, as closed channels. A goroutine has not failed if it ends because its
 //! input ended or because no receiver is left.
