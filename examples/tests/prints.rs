@@ -2,7 +2,13 @@
 //!
 //! A header (`//!`) ends with the exact output of the program:
 //!
-//! ~~~text //! Prints: //! //! ```text //! the output //! ``` ~~~
+//! ~~~text
+//! //! Prints:
+//! //!
+//! //! ```text
+//! //! the output
+//! //! ```
+//! ~~~
 //!
 //! If the status is not 0, `//! Exit status: 2` follows. If there is output on stderr,
 //! `//! On stderr:` follows, with a block like the one above. The lines of that block must appear
