@@ -47,9 +47,9 @@ failed=0
 
 # run_tests PACKAGE/PROGRAM FILTER...: runs some tests of one test program.
 run_tests() {
-    local target=$1
+    local program=$1
     shift
-    cargo "${cargo[@]}" "${options[@]}" --package "${target%/*}" --test "${target#*/}" -- "$@" || failed=1
+    cargo "${cargo[@]}" "${options[@]}" --package "${program%/*}" --test "${program#*/}" -- "$@" || failed=1
 }
 cargo=(test)
 options=()
