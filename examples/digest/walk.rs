@@ -5,11 +5,11 @@
 //! as if its name ended with a slash, because that is how the paths of its files compare with the
 //! paths of its siblings: `a-b`, then `a/x`, then `a0`.
 //!
-//! Sorting a folder requires its names, and a folder may have a million of them. So a folder is
-//! read in passes: each pass keeps the `BATCH` smallest names that are larger than the last name
-//! delivered. Nearly every folder takes one pass. A huge folder is read several times, which costs
-//! less than reading its files, and no folder needs more memory than one batch. Ready-made walkers
-//! hold all names of a folder to sort them.
+//! Sorting a folder at once requires all its names in memory, and a folder may have a million of
+//! them. So a folder is read in passes: each pass keeps the `BATCH` smallest names that are larger
+//! than the last name delivered. Nearly every folder takes one pass. A huge folder is read several
+//! times, which costs less than reading its files, and no folder needs more memory than one batch.
+//! Ready-made walkers hold all names of a folder to sort them.
 //!
 //! Symbolic links in a folder are not followed, so there are no loops. Pipes, sockets, and devices
 //! are left out.

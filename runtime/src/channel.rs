@@ -146,8 +146,9 @@
 //! * If evaluating a message of a `select!` panics, the send is abandoned and the panic continues.
 //!   There, the panic aborts the process.
 //! * If a send is selected first and completed later, its value comes after the values that were
-//!   sent in between, and only a receiver that was chosen for it waits. There, the value has its
-//!   place from the time of the selection, and receivers spin until the value arrives.
+//!   sent in between, and the only receiver that waits for it is one that was matched with this
+//!   send. There, the value has its place from the time of the selection, and receivers spin until
+//!   the value arrives.
 //! * `len` and `is_full` count the values in the buffer, so a channel that is not full may have no
 //!   room. There, they also count the place of a selected send.
 //! * A `select!` may have 64 arms. There, it may have 32.

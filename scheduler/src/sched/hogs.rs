@@ -70,7 +70,8 @@ impl HogsWithoutP {
 
     /// Adds `m`, whose goroutine computes and whose P has been taken.
     pub(crate) fn add(&mut self, m: &'static M) {
-        // The M may have had the P back in between.
+        // The M may still be listed from an earlier time, if it has acquired a P and lost it again
+        // since the last update.
         self.hogs.retain(|(other, _)| other.id != m.id);
         self.hogs.push((m, 0));
     }
