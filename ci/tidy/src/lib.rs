@@ -81,6 +81,12 @@ const DOCUMENTS: &[&str] = &[
     "docs/guide/src/from_async.md",
 ];
 
+/// The functions that run a test in a process of its own.
+const CHECKS: &[&str] = &["check", "everywhere", "storm", "without_chaos"];
+
+/// The tests that use them.
+const CHECKED: &[&str] = &["channels/tests/", "ctx/tests/", "runtime/tests/"];
+
 /// The files that programs generate.
 const GENERATED: &[&str] = &["benches/results/"];
 
@@ -249,6 +255,34 @@ fn symbols_in_documents_exist() {
         }
     }
     report("symbols that do not exist", found);
+}
+
+// The first check in a test runs the whole test in another process. Here its body has not run, so
+// an assertion after it would check nothing.
+#[test]
+fn nothing_follows_a_check() {
+    let is_check = |statement: &str| {
+        let name = statement.split('(').next().unwrap_or_default();
+        CHECKS.iter().any(|check| name == *check || name.starts_with(&format!("{check}_")))
+    };
+    let mut found = Vec::new();
+    for source in sources().iter().filter(|source| is_in(&source.path, CHECKED)) {
+        let (mut in_test, mut after_check) = (false, false);
+        for (n, line) in source.code.lines().enumerate() {
+            if !line.starts_with(' ') {
+                in_test = line == "#[test]" || in_test && line.starts_with("fn ");
+                after_check = false;
+            }
+            // A statement that is in no block of its own.
+            let statement = line.strip_prefix("    ").filter(|rest| rest.starts_with(char::is_alphabetic));
+            let Some(statement) = statement.filter(|_| in_test) else { continue };
+            if after_check && !is_check(statement) {
+                found.push(format!("{}:{}: {}", source.path, n + 1, statement.trim()));
+            }
+            after_check |= is_check(statement);
+        }
+    }
+    report("statements after a check", found);
 }
 
 #[test]

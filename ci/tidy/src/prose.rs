@@ -26,7 +26,7 @@ const BANNED: &[Banned] = &[
     banned("see to it"),
     banned("sees to it"),
     banned("for ever"),
-    banned("for nothing"),
+    Banned { words: "for nothing", unless: &["but", "else"] },
     banned("anew"),
     banned("so many .. one"),
     Banned { words: "it is no", unless: &["longer", "more", "less", "better"] },

@@ -363,8 +363,8 @@ fn notify_all_leaves_a_wait_that_comes_later() {
     });
 }
 
-/// A wait that a close may end meets both the close and a notification: the wait counts as notified
-/// exactly if a notifier reports that.
+// A wait that a close may end meets both the close and a notification: the wait counts as notified
+// exactly if a notifier reports that.
 #[test]
 fn a_close_against_a_notification() {
     explore(3, || {
