@@ -89,7 +89,9 @@ impl Retaker {
 
     /// Checks all Ps.
     pub(super) fn look(&mut self, sched: &'static Sched, now: u64) {
-        self.records.resize(sched.all_ps().count(), PRecord::default());
+        // Ps that are made from now on are looked at the next time.
+        let ps = sched.all_ps().count();
+        self.records.resize(ps, PRecord::default());
         let full = chaos::is_on() || now - self.full_at >= TICK_NS - TICK_NS / 8;
         if full {
             self.full_at = now;
@@ -97,7 +99,7 @@ impl Retaker {
         }
         self.pacer.count_look();
         self.lent = false;
-        for (at, p) in sched.all_ps().enumerate() {
+        for (at, p) in sched.all_ps().take(ps).enumerate() {
             // SAFETY: Ms are never freed (I1 of `gmp::m`).
             let Some(m) = (unsafe { p.m().as_ref() }) else { continue };
             let look = Look { sched, p, m, now };
