@@ -137,6 +137,12 @@ impl Inbox {
         !self.served_last.replace(!self.served_last.get())
     }
 
+    /// Lets the owner take from its inbox next. Called by the owner after another thread has woken
+    /// it, perhaps for a goroutine in the inbox: one in another queue could block the thread.
+    pub(crate) fn serve_first(&self) {
+        self.served_last.set(false);
+    }
+
     fn empty(&self, inner: &mut Inner) -> Vec<GRef> {
         self.len.store(0, Ordering::Relaxed);
         inner.queue.drain(..).map(|(g, _)| g).collect()

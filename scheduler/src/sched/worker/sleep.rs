@@ -60,6 +60,7 @@ fn wait_in_list(m: &'static M) -> bool {
     loop {
         if let Some((p, search)) = m.take_handed_p() {
             adopt(m, p);
+            m.inbox.serve_first();
             return search;
         }
         let timeout = match plan_sleep(m) {
