@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use crate::common::child::{self, Ended, named, program, program_after};
 use greenthread::__private::Mechanism;
-use greenthread::{Builder, go, set_gomaxprocs, spawn, stack, time};
+use greenthread::config::Guards;
+use greenthread::{Builder, debug, go, set_gomaxprocs, spawn, stack, time};
 use greenthread_scheduler::WaitReason;
 use greenthread_scheduler::wait::Blocker;
 
@@ -78,6 +79,12 @@ const PROGRAMS: &[child::Main] = named![
 const SMALL_GUARD: usize = 4 << 10;
 const GUARD: usize = 16 << 10;
 
+/// Returns the signal that an access to a guard raises.
+fn guard_signal() -> c_int {
+    spawn(|| ()).join().unwrap();
+    if debug::stats().guards == Guards::Userfault { libc::SIGBUS } else { libc::SIGSEGV }
+}
+
 /// Recurses forever.
 #[expect(unconditional_recursion, reason = "that is the point")]
 fn overflow(n: u64) -> u64 {
@@ -113,7 +120,7 @@ fn an_overflow_in_rust() {
     for procs in ["1", "2", "4"] {
         names_the_goroutine(program("overflows").env("GOMAXPROCS", procs).run());
     }
-    let ended = program("overflows_without_report").run().killed_by(libc::SIGSEGV);
+    let ended = program("overflows_without_report").run().killed_by(guard_signal());
     ended.does_not_say("goroutine").does_not_say("stack overflow");
 }
 
@@ -241,7 +248,7 @@ fn strays() -> ExitCode {
 }
 
 fn a_stray_pointer_is_not_an_overflow() {
-    program("strays").run().killed_by(libc::SIGSEGV).does_not_say("overflow");
+    program("strays").run().killed_by(guard_signal()).does_not_say("overflow");
 }
 
 fn fault_at(address: usize) {
@@ -431,26 +438,25 @@ extern "C" fn chains(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_
     replaced(signal, info, context);
 }
 
-fn come_later() {
+fn come_later(signal: c_int) {
     spawn(|| ()).join().unwrap();
-    let replaced = handle(libc::SIGSEGV, chains as Handler as usize, libc::SA_SIGINFO | libc::SA_ONSTACK);
+    let replaced = handle(signal, chains as Handler as usize, libc::SA_SIGINFO | libc::SA_ONSTACK);
     REPLACED.store(replaced.sa_sigaction, Ordering::Relaxed);
 }
 
 fn comes_later_and_overflows() -> ExitCode {
-    come_later();
+    come_later(guard_signal());
     overflows()
 }
 
 fn comes_later_and_faults() -> ExitCode {
     handle(libc::SIGSEGV, with_three as Handler as usize, libc::SA_SIGINFO);
-    come_later();
+    come_later(libc::SIGSEGV);
     in_a_goroutine(|| fault_at(NOWHERE))
 }
 
 fn comes_later_alone() -> ExitCode {
-    spawn(|| ()).join().unwrap();
-    handle(libc::SIGSEGV, with_one as extern "C" fn(c_int) as usize, libc::SA_ONSTACK);
+    handle(guard_signal(), with_one as extern "C" fn(c_int) as usize, libc::SA_ONSTACK);
     overflows()
 }
 
@@ -458,7 +464,7 @@ fn handlers_installed_later() {
     let ended = program("comes_later_and_overflows").run().aborts().prints("later\n");
     ended.says(" 'digger', spawned at");
     program("comes_later_and_faults").run().exits_with(33).prints("later\n").says_nothing();
-    program("comes_later_alone").run().exits_with(40 + libc::SIGSEGV).says_nothing();
+    program("comes_later_alone").run().exits_with(40 + guard_signal()).says_nothing();
 }
 
 fn has_alternate_stack() -> bool {

@@ -4,6 +4,7 @@
 //! | setting | by code | by environment | otherwise |
 //! | --- | --- | --- | --- |
 //! | number of Ps | [`Config::procs`] | `GOMAXPROCS` | the usable CPUs (affinity, cgroup quota) |
+//! | guards of stacks | [`Config::guards`] | `GREENTHREAD_GUARDS` (`holes`) | the best method |
 //! | stack reservation | [`Config::stack_size`] | `GREENTHREAD_STACK` (`256k`, `1m`) | 256 KiB |
 //! | limit of Ms | [`Config::max_threads`] | `GREENTHREAD_MAXTHREADS` | 10000 |
 //! | chaos mode, for tests | [`Config::chaos`] | `GREENTHREAD_CHAOS` (a seed; 0 is off) | off |
@@ -35,6 +36,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 pub(crate) use env::{Settings, default_procs, settings};
+
+pub use crate::machine::stack::guards::Guards;
 
 /// The largest number of Ps.
 ///
@@ -102,6 +105,7 @@ const _: () = assert!(MIN_STACK_SIZE == 16 << 10 && MAX_STACK_SIZE == 64 << 30 &
 pub struct Config {
     procs: Option<usize>,
     stack_size: Option<usize>,
+    guards: Option<Guards>,
     max_threads: Option<usize>,
     chaos: Option<Option<u64>>,
     schedtrace: Option<Duration>,
@@ -136,6 +140,20 @@ impl Config {
     /// ```
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
+        self
+    }
+
+    /// Sets the method by which the guard areas below stacks are made.
+    ///
+    /// If the system does not support it, a warning on stderr says so and names the method that is
+    /// used instead. [`debug::stats`](crate::stats) returns the method in use.
+    ///
+    /// ```
+    /// # use greenthread::config::{Config, Guards};
+    /// Config::default().guards(Guards::Mprotect).install().unwrap();
+    /// ```
+    pub fn guards(mut self, method: Guards) -> Self {
+        self.guards = Some(method);
         self
     }
 

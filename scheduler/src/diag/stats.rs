@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::gmp::scheduler::{Sched, try_sched};
-use crate::machine::stack;
+use crate::machine::stack::{self, Guards};
 use crate::netpoll::{REGISTERED, ROLE};
 
 /// Counts of events since the start.
@@ -68,6 +68,8 @@ pub struct Stats {
     pub stacks_in_use: u64,
     /// Stacks that were ever created.
     pub stacks_reserved: u64,
+    /// How the guard areas of stacks are made; `Auto` before the first goroutine.
+    pub guards: Guards,
 }
 
 /// Returns the scheduler's counters, which are all zero before the first goroutine.
@@ -92,6 +94,7 @@ pub fn stats() -> Stats {
         io_waiters: ROLE.waiters() as u64,
         stacks_in_use: stacks.in_use as u64,
         stacks_reserved: stacks.reserved as u64,
+        guards: stack::POOL.guards(),
         goroutines: sched.alive(),
     }
 }

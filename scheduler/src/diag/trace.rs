@@ -51,10 +51,11 @@ fn write_trace(out: &mut String, sched: &Sched, ms: u64, detail: bool) {
     let _ = write!(
         out,
         "SCHED {ms}ms: gomaxprocs={} idleprocs={idle} threads={} spinningthreads={searching} needspinning=0 \
-         idlethreads={} runqueue={}",
+         idlethreads={} guards={} runqueue={}",
         ps.clone().count(),
         lists.threads,
         lists.idle_ms(),
+        stack::POOL.guards(),
         sched.global.len()
     );
     if !detail {

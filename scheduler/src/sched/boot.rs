@@ -42,6 +42,9 @@ fn start() {
         if let Err(error) = stack::set_default_reservation(settings.stack_size) {
             fatal::warn(&format!("{error}; using {} KiB", stack::default_reservation() >> 10));
         }
+        if let (method, Some(error)) = stack::choose_guards(settings.guards) {
+            fatal::warn(&format!("guards by {} are not available ({error}); using {method}", settings.guards));
+        }
         if let Some(seed) = settings.chaos {
             chaos::begin(seed, take_p);
         }

@@ -7,7 +7,9 @@ use std::sync::OnceLock;
 use std::time::Duration;
 use std::{env, thread};
 
-use super::{Config, DEFAULT_MAX_THREADS, DEFAULT_STACK_SIZE, INSTALLED, MAX_PROCS, MAX_STACK_SIZE, MIN_STACK_SIZE};
+use super::{
+    Config, DEFAULT_MAX_THREADS, DEFAULT_STACK_SIZE, Guards, INSTALLED, MAX_PROCS, MAX_STACK_SIZE, MIN_STACK_SIZE,
+};
 
 /// The value of every setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub(crate) struct Settings {
     pub(crate) procs_fixed: bool,
     /// The default stack reservation, in bytes.
     pub(crate) stack_size: usize,
+    /// How guard areas are to be made.
+    pub(crate) guards: Guards,
     /// The limit of Ms.
     pub(crate) max_threads: usize,
     /// The seed of chaos mode, if it is on.
@@ -71,6 +75,7 @@ impl Settings {
             procs: procs.unwrap_or(cpus),
             procs_fixed: procs.is_some(),
             stack_size: code.stack_size.or_else(|| env.stack()).unwrap_or(DEFAULT_STACK_SIZE),
+            guards: code.guards.or_else(|| env.guards()).unwrap_or_default(),
             max_threads: code.max_threads.or_else(|| env.max_threads()).unwrap_or(DEFAULT_MAX_THREADS),
             chaos: code.chaos.unwrap_or_else(|| env.chaos()),
             schedtrace: debug.schedtrace.filter(|interval| !interval.is_zero()),
@@ -137,6 +142,16 @@ impl<F: Fn(&str) -> Option<OsString>> Environment<'_, F> {
                 None
             }
         }
+    }
+
+    fn guards(&mut self) -> Option<Guards> {
+        const NAME: &str = "GREENTHREAD_GUARDS";
+        let value = self.read(NAME)?;
+        let method = Guards::named(&value);
+        if method.is_none() {
+            self.warn(NAME, &value, "not one of auto, install, userfault, holes and mprotect", Guards::Auto);
+        }
+        method
     }
 
     fn max_threads(&mut self) -> Option<usize> {

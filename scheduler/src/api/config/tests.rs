@@ -18,6 +18,7 @@ fn defaults() -> Settings {
         procs: 2,
         procs_fixed: false,
         stack_size: 256 << 10,
+        guards: Guards::Auto,
         max_threads: 10_000,
         chaos: None,
         schedtrace: None,
@@ -29,7 +30,14 @@ fn defaults() -> Settings {
 #[test]
 fn unset_and_empty_variables_mean_defaults_without_a_warning() {
     assert_eq!(resolve(Config::default(), &[]), (defaults(), vec![]));
-    let names = ["GOMAXPROCS", "GODEBUG", "GREENTHREAD_STACK", "GREENTHREAD_MAXTHREADS", "GREENTHREAD_CHAOS"];
+    let names = [
+        "GOMAXPROCS",
+        "GODEBUG",
+        "GREENTHREAD_STACK",
+        "GREENTHREAD_GUARDS",
+        "GREENTHREAD_MAXTHREADS",
+        "GREENTHREAD_CHAOS",
+    ];
     let empty = names.map(|name| (name, ""));
     assert_eq!(resolve(Config::default(), &empty), (defaults(), vec![]));
 }
@@ -40,6 +48,7 @@ fn good_values_are_taken() {
         ("GOMAXPROCS", "7"),
         ("GODEBUG", "gctrace=1,schedtrace=250,nonsense,scheddetail=1,deadlock=0,http2client=0"),
         ("GREENTHREAD_STACK", "1M"),
+        ("GREENTHREAD_GUARDS", "holes"),
         ("GREENTHREAD_MAXTHREADS", "50"),
         ("GREENTHREAD_CHAOS", "7"),
     ];
@@ -47,6 +56,7 @@ fn good_values_are_taken() {
         procs: 7,
         procs_fixed: true,
         stack_size: 1 << 20,
+        guards: Guards::Holes,
         max_threads: 50,
         chaos: Some(7),
         schedtrace: Some(Duration::from_millis(250)),
@@ -78,6 +88,11 @@ const BAD: &[(&str, &str, &str)] = &[
     ("GREENTHREAD_STACK", "k", r#"GREENTHREAD_STACK="k": not a size such as 65536, 256k, 1m or 2g; using 256k"#),
     ("GREENTHREAD_STACK", "-1k", r#"GREENTHREAD_STACK="-1k": not a size such as 65536, 256k, 1m or 2g; using 256k"#),
     ("GREENTHREAD_STACK", "1µ", r#"GREENTHREAD_STACK="1µ": not a size such as 65536, 256k, 1m or 2g; using 256k"#),
+    (
+        "GREENTHREAD_GUARDS",
+        "Holes",
+        r#"GREENTHREAD_GUARDS="Holes": not one of auto, install, userfault, holes and mprotect; using auto"#,
+    ),
     ("GREENTHREAD_MAXTHREADS", "0", r#"GREENTHREAD_MAXTHREADS="0": not a whole number above 0; using 10000"#),
     ("GREENTHREAD_CHAOS", "yes", r#"GREENTHREAD_CHAOS="yes": not a whole number; using 0, which is off"#),
     ("GREENTHREAD_MAXTHREADS", "x", r#"GREENTHREAD_MAXTHREADS="x": not a whole number above 0; using 10000"#),

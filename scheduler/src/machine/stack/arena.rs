@@ -1,16 +1,12 @@
 //! Arenas: large reservations of address space, cut into slots with guards.
 //!
 //! An arena has slots of one class. A slot costs no memory until it is *carved*: a group of up to
-//! 64 slots gets its guards in one system call and its entries in the side table, and is then known
-//! for good. Arenas are never unmapped, so an address can be looked up in a signal handler, and an
-//! entry in the table outlives every reader.
+//! 64 slots gets its guards ([`super::guards`]) and its entries in the side table, and is then
+//! known for good. Arenas are never unmapped, so an address can be looked up in a signal handler,
+//! and an entry in the table outlives every reader.
 //!
-//! # Guards
-//! `MADV_GUARD_INSTALL` marks page-table entries: a guard costs 0.8 us (4 pages, in a batch of 64),
-//! no memory beyond the page-table page that the stack needs anyway, and no mapping. `mprotect`
-//! splits the mapping. It costs 3.4 us and two mappings for each slot, and once `vm.max_map_count`
-//! is reached, every `mmap` of the process fails, including the allocator's. So with `mprotect` at
-//! most half of that number is used; after that, `take` fails and reports the reason.
+//! If the address space of the process is limited (`ulimit -v`), arenas take at most half of it.
+//! Otherwise nothing would be left for threads and the allocator.
 //!
 //! # Placement
 //! The guard of one slot is next to the top page of the slot below. For slots of 2 MiB and more,
@@ -31,9 +27,10 @@ use std::ops::Range;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize, Ordering};
 
+use super::guards::{BATCH, Guarding, NewSlots};
 use super::slot::SlotMeta;
 use super::{Class, human};
-use crate::machine::sys::memory::{self, Span, page_size};
+use crate::machine::sys::memory::{self, page_size};
 
 /// The maximum number of arenas of a process: 16 million stacks of the default size.
 const MOST: usize = 4096;
@@ -47,6 +44,9 @@ const HUGE: usize = 2 << 20;
 /// All arenas of the process, filled from the front.
 static ARENAS: [AtomicPtr<Arena>; MOST] = [const { AtomicPtr::new(ptr::null_mut()) }; MOST];
 
+/// The address space of all arenas, in bytes.
+static RESERVED: AtomicUsize = AtomicUsize::new(0);
+
 /// One reservation and its side table.
 pub(super) struct Arena {
     start: usize,
@@ -56,6 +56,8 @@ pub(super) struct Arena {
     ages: NonNull<AtomicU8>,
     /// Address of the pool that the slots belong to.
     pool: usize,
+    /// Whether there are unmapped pages between the slots.
+    has_holes: bool,
     /// The number of known slots.
     ///
     /// Written under the pool's lock of this class.
@@ -89,11 +91,11 @@ pub(super) fn find(address: usize) -> Option<&'static SlotMeta> {
 
 impl Arena {
     /// Reserves and registers an arena, which is smaller than usual if address space is short.
-    pub(super) fn create(class: Class, pool: usize) -> io::Result<&'static Self> {
+    pub(super) fn create(class: Class, pool: usize, guarding: &Guarding) -> io::Result<&'static Self> {
         let usual = (class.reservation() * LEAST_SLOTS).clamp(LEAST_BYTES, MOST_BYTES) >> class.shift();
         let mut slots = usual.max(1);
         let mut arena = loop {
-            match Self::reserve(class, slots, pool) {
+            match Self::reserve(class, slots, pool, guarding) {
                 Ok(arena) => break arena,
                 Err(_) if slots > 1 => slots /= 2,
                 Err(error) => return Err(exhausted(class, &error)),
@@ -101,27 +103,32 @@ impl Arena {
         };
         for place in &ARENAS {
             match register(place, arena) {
-                Ok(arena) => return Ok(arena),
+                Ok(arena) => {
+                    RESERVED.fetch_add(arena.range().len(), Ordering::Relaxed);
+                    return Ok(arena);
+                }
                 Err(back) => arena = back,
             }
         }
         // SAFETY: no other thread has seen this arena.
-        unsafe { memory::release(arena.range()) };
+        unsafe { guarding.release(arena.range()) };
         Err(exhausted(class, &io::Error::other(format!("all {MOST} arenas are in use"))))
     }
 
-    fn reserve(class: Class, slots: usize, pool: usize) -> io::Result<Box<Self>> {
+    fn reserve(class: Class, slots: usize, pool: usize, guarding: &Guarding) -> io::Result<Box<Self>> {
         let len = slots << class.shift();
-        let start = if class.reservation() >= HUGE {
-            (memory::reserve(len + 2 * HUGE)?).next_multiple_of(HUGE) + HUGE / 2
-        } else {
-            memory::reserve(len)?
-        };
+        check_address_limit(len)?;
+        let margin = if class.reservation() >= HUGE { 2 * HUGE } else { 0 };
+        let reserved = guarding.reserve(len + margin)?;
+        let start = if margin == 0 { reserved } else { reserved.next_multiple_of(HUGE) + HUGE / 2 };
         let table_len = (slots * size_of::<SlotMeta>()).next_multiple_of(page_size());
-        let table = memory::reserve(table_len + slots.next_multiple_of(page_size())).inspect_err(|_| {
-            // SAFETY: no other thread has seen the range.
-            unsafe { memory::release(start..start + len) }
-        })?;
+        let table = guarding
+            .prepare(&(start..start + len))
+            .and_then(|()| memory::map(table_len + slots.next_multiple_of(page_size())))
+            .inspect_err(|_| {
+                // SAFETY: no other thread has seen the range.
+                unsafe { guarding.release(reserved..reserved + len + margin) }
+            })?;
         let at = |address| NonNull::new(ptr::with_exposed_provenance_mut::<u8>(address));
         let table_and_ages = at(table).zip(at(table + table_len));
         let (table, ages) = table_and_ages.expect("stack: a mapping is not at address zero");
@@ -132,6 +139,7 @@ impl Arena {
             table: table.cast(),
             ages: ages.cast(),
             pool,
+            has_holes: guarding.leaves_holes(),
             carved: AtomicUsize::new(0),
         }))
     }
@@ -146,6 +154,11 @@ impl Arena {
 
     pub(super) fn pool(&self) -> usize {
         self.pool
+    }
+
+    /// Returns `true` if a range of addresses in several slots may contain unmapped pages.
+    pub(super) fn has_holes(&self) -> bool {
+        self.has_holes
     }
 
     pub(super) fn carved(&self) -> usize {
@@ -174,16 +187,17 @@ impl Arena {
     /// Carves the next group of slots.
     ///
     /// Returns an empty range if there are no more. Called under the pool's lock of this class.
-    pub(super) fn carve(&self, guards: &Guards) -> io::Result<Range<usize>> {
+    pub(super) fn carve(&self, guarding: &Guarding) -> io::Result<Range<usize>> {
         let first = self.carved.load(Ordering::Relaxed);
         let count = self.class.group().min(self.slots - first);
-        let mut spans = [Span::EMPTY; 64];
-        for (i, span) in spans[..count].iter_mut().enumerate() {
-            let limit = self.addresses(first + i..first + i).start;
-            *span = Span::new(limit..limit + self.class.guard());
+        if count == 0 {
+            return Ok(first..first);
         }
+        const { assert!(Class::MOST_PER_GROUP <= BATCH) };
+        let range = self.addresses(first..first + count);
+        let slots = NewSlots { range, size: self.class.reservation(), guard: self.class.guard() };
         // SAFETY: slots that were not carved are not in use.
-        let laid = unsafe { guards.lay(&spans[..count]) }?;
+        let laid = unsafe { guarding.lay(&slots) }?;
         for (i, age) in self.ages(first..first + laid).iter().enumerate() {
             let index = first + i;
             let top = self.addresses(index..index + 1).end;
@@ -208,93 +222,21 @@ fn register(place: &AtomicPtr<Arena>, arena: Box<Arena>) -> Result<&'static Aren
     }
 }
 
+/// Fails if another `len` bytes would take more than half of a limited address space.
+fn check_address_limit(len: usize) -> io::Result<()> {
+    let reserved = RESERVED.load(Ordering::Relaxed);
+    match memory::address_limit() {
+        Some(limit) if reserved.saturating_add(len) > limit / 2 => {
+            Err(io::Error::other(format!("stacks take half of the {} that ulimit -v allows", human(limit))))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn exhausted(class: Class, why: &io::Error) -> io::Error {
     let text = format!(
         "no address space for another stack of {} ({why}): use smaller stacks, or raise the limit (ulimit -v)",
         human(class.reservation())
-    );
-    io::Error::new(io::ErrorKind::OutOfMemory, text)
-}
-
-const UNKNOWN: u8 = 0;
-const INSTALL: u8 = 1;
-const PROTECT: u8 = 2;
-
-/// The method of making guards on this system, and how many more may be made.
-pub(super) struct Guards {
-    mode: AtomicU8,
-    /// The maximum number of guards by `mprotect`; 0 until it is computed.
-    cap: AtomicUsize,
-    protected: AtomicUsize,
-}
-
-impl Guards {
-    /// Creates guards by the best method that the system supports.
-    pub(super) const fn new() -> Self {
-        Self { mode: AtomicU8::new(UNKNOWN), cap: AtomicUsize::new(0), protected: AtomicUsize::new(0) }
-    }
-
-    /// Creates guards by `mprotect`, at most `cap` of them.
-    #[cfg(test)]
-    pub(super) const fn protect_only(cap: usize) -> Self {
-        Self { mode: AtomicU8::new(PROTECT), cap: AtomicUsize::new(cap), protected: AtomicUsize::new(0) }
-    }
-
-    /// Lays guards on the first few of `spans`, at least on one.
-    ///
-    /// Returns the number of guards laid.
-    ///
-    /// # Safety
-    /// The spans are not in use.
-    unsafe fn lay(&self, spans: &[Span]) -> io::Result<usize> {
-        if self.mode.load(Ordering::Relaxed) != PROTECT {
-            // SAFETY: the spans are not in use, as this function demands.
-            match unsafe { memory::guard(spans) } {
-                Ok(()) => {
-                    self.mode.store(INSTALL, Ordering::Relaxed);
-                    return Ok(spans.len());
-                }
-                Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-                    self.mode.store(PROTECT, Ordering::Relaxed);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        for (i, span) in spans.iter().enumerate() {
-            // SAFETY: the span is not in use, as this function demands.
-            match unsafe { self.protect(span) } {
-                Ok(()) => {}
-                Err(_) if i > 0 => return Ok(i),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(spans.len())
-    }
-
-    /// # Safety
-    /// The span is not in use.
-    unsafe fn protect(&self, span: &Span) -> io::Result<()> {
-        if self.cap.load(Ordering::Relaxed) == 0 {
-            // Each guard takes two mappings, and half of all mappings are left for the rest of the
-            // process.
-            self.cap.store((memory::mapping_limit().0 / 4).max(1), Ordering::Relaxed);
-        }
-        let cap = self.cap.load(Ordering::Relaxed);
-        if self.protected.load(Ordering::Relaxed) >= cap {
-            return Err(too_many_guards(cap, "the cap is reached"));
-        }
-        // SAFETY: the span is not in use, as this function demands.
-        unsafe { memory::protect(span) }.map_err(|error| too_many_guards(cap, &error.to_string()))?;
-        self.protected.fetch_add(1, Ordering::Relaxed);
-        Ok(())
-    }
-}
-
-fn too_many_guards(cap: usize, why: &str) -> io::Error {
-    let (limit, setting) = memory::mapping_limit();
-    let text = format!(
-        "cannot guard more than {cap} stacks on this system ({why}): each takes two of the {limit} mappings that \
-         {setting} allows, and half of them are left to the process; raise {setting}, or use Linux 6.13 or newer"
     );
     io::Error::new(io::ErrorKind::OutOfMemory, text)
 }

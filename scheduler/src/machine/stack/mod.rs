@@ -16,7 +16,7 @@
 //!         +- - - - - - - - - - - - - -+
 //!         | not committed             |
 //!         +---------------------------+  low
-//!         | guard: 16 KiB             |  any access faults: see `overflow`
+//!         | guard: 16 KiB             |  any write faults: see `guards`, `overflow`
 //!   low   +---------------------------+  limit
 //! ```
 //!
@@ -46,6 +46,7 @@
 //!   it, and only below the live words: those at and above the stack pointer of the last suspend.
 
 pub(crate) mod arena;
+pub(crate) mod guards;
 pub(crate) mod look;
 pub(crate) mod overflow;
 pub(crate) mod pool;
@@ -57,6 +58,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use corosensei::stack::StackPointer;
 
+pub(crate) use guards::Guards;
 pub(crate) use pool::{POOL, StackCache};
 pub(crate) use slot::SlotMeta;
 pub(crate) use trim::sweep;
@@ -112,6 +114,7 @@ impl Class {
     /// 256 KiB.
     const DEFAULT: u8 = 18;
     pub(crate) const COUNT: usize = (Self::LARGEST - Self::SMALLEST + 1) as usize;
+    const MOST_PER_GROUP: usize = 64;
 
     /// A stack of at least four times this size can afford a large guard.
     const FULL_GUARD: usize = 16 << 10;
@@ -143,8 +146,8 @@ impl Class {
     /// but at most 64.
     pub(crate) const fn group(self) -> usize {
         let fit = (16 << 20) >> self.0;
-        if fit > 64 {
-            64
+        if fit > Self::MOST_PER_GROUP {
+            Self::MOST_PER_GROUP
         } else if fit == 0 {
             1
         } else {
@@ -185,6 +188,15 @@ pub(crate) fn default_reservation() -> usize {
 pub(crate) fn set_default_reservation(bytes: usize) -> io::Result<()> {
     DEFAULT_CLASS.store(class_for(bytes)?.0, Ordering::Relaxed);
     Ok(())
+}
+
+/// Chooses how guard areas are made: by `wanted` if that works, otherwise by the best method that
+/// does.
+///
+/// Called at boot. Returns the method that is used, and the reason why it is not the one that was
+/// wanted.
+pub(crate) fn choose_guards(wanted: Guards) -> (Guards, Option<io::Error>) {
+    POOL.choose_guards(wanted)
 }
 
 /// Formats a number of bytes as a user would write it.

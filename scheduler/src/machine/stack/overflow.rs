@@ -250,7 +250,7 @@ pub(crate) fn ensure_altstack(size: usize) -> io::Result<AltStack> {
     }
     let guard = page_size();
     let size = size.max(alternate_stack_size()).next_multiple_of(page_size());
-    let start = memory::reserve(guard + size)?;
+    let start = memory::map(guard + size)?;
     let mapping = start..start + guard + size;
     // SAFETY: no other thread knows the mapping.
     let laid = unsafe { memory::protect(&memory::Span::new(start..start + guard)) };

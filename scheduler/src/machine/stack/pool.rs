@@ -21,7 +21,8 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::arena::{Arena, Guards, arenas};
+use super::arena::{Arena, arenas};
+use super::guards::{Guarding, Guards};
 use super::slot::SlotMeta;
 use super::{Class, Stack, class_for, default_class};
 use crate::machine::sys::mutex::{Mutex, MutexGuard};
@@ -38,7 +39,7 @@ pub(crate) static POOL: Pool = Pool::new();
 
 /// Free stacks of all classes, and the arenas to which they belong.
 pub(crate) struct Pool {
-    guards: Guards,
+    guarding: Guarding,
     classes: [Mutex<FreeList>; Class::COUNT],
     /// How often the pages of a slot were returned to the system.
     pub(super) trims: AtomicU64,
@@ -67,11 +68,20 @@ pub(crate) struct Stats {
 
 impl Pool {
     pub(super) const fn new() -> Self {
-        Self::with_guards(Guards::new())
+        Self::guarded(Guarding::new())
     }
 
-    pub(super) const fn with_guards(guards: Guards) -> Self {
-        Self { guards, classes: [const { Mutex::new(FreeList::new()) }; Class::COUNT], trims: AtomicU64::new(0) }
+    pub(super) const fn guarded(guarding: Guarding) -> Self {
+        Self { guarding, classes: [const { Mutex::new(FreeList::new()) }; Class::COUNT], trims: AtomicU64::new(0) }
+    }
+
+    /// Returns how guard areas are made; `Auto` before the first stack.
+    pub(crate) fn guards(&self) -> Guards {
+        self.guarding.chosen()
+    }
+
+    pub(super) fn choose_guards(&self, wanted: Guards) -> (Guards, Option<io::Error>) {
+        self.guarding.choose(wanted)
     }
 
     /// Takes a stack that reserves `reservation` bytes, rounded up to a power of two.
@@ -120,9 +130,13 @@ impl Pool {
         loop {
             let arena = match list.arena {
                 Some(arena) => arena,
-                None => *list.arena.insert(Arena::create(class, self.address())?),
+                None => *list.arena.insert(Arena::create(class, self.address(), &self.guarding)?),
             };
-            let slots = arena.carve(&self.guards)?;
+            let slots = match arena.carve(&self.guarding) {
+                // The program has mapped something there.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => 0..0,
+                slots => slots?,
+            };
             if !slots.is_empty() {
                 // The new slots go below the existing ones, since they have no pages at all. The
                 // lowest address is taken first.

@@ -325,20 +325,8 @@ impl Sweeper {
     ///
     /// Returns `true` if there were any.
     fn scan_group(&mut self, arena: &'static Arena, group: Range<usize>, intact: u64, residency: &Residency) -> bool {
-        let (first, last) = (intact.trailing_zeros() as usize, 63 - intact.leading_zeros() as usize);
-        let range = arena.addresses(group.start + first..group.start + last + 1);
-        let mut deep = 0u64;
-        residency.scan(range.clone(), &mut |run| {
-            // A run may cover several slots if nothing more precise is known.
-            let slots = (run.start - range.start) >> arena.class().shift()
-                ..((run.end - range.start - 1) >> arena.class().shift()) + 1;
-            for i in slots.map(|slot| first + slot).filter(|i| intact >> i & 1 == 1) {
-                let below = |meta: &SlotMeta| run.start < meta.top_page() && run.end > meta.low();
-                if arena.slot(group.start + i).is_some_and(below) {
-                    deep |= 1 << i;
-                }
-            }
-        });
+        let scan = if arena.has_holes() { scan_one_by_one } else { scan_at_once };
+        let deep = scan(arena, &group, intact, residency);
         for i in (0..64).filter(|i| deep >> i & 1 == 1) {
             if let Some(meta) = arena.slot(group.start + i) {
                 self.add(meta);
@@ -383,6 +371,36 @@ impl Sweeper {
         self.batch.clear();
         trimmed
     }
+}
+
+/// Returns a bit for each of the `intact` slots of a group that has pages below the top page.
+fn scan_at_once(arena: &'static Arena, group: &Range<usize>, intact: u64, residency: &Residency) -> u64 {
+    let (first, last) = (intact.trailing_zeros() as usize, 63 - intact.leading_zeros() as usize);
+    let range = arena.addresses(group.start + first..group.start + last + 1);
+    let mut deep = 0u64;
+    residency.scan(range.clone(), &mut |run| {
+        // A run may cover several slots if nothing more precise is known.
+        let slots = (run.start - range.start) >> arena.class().shift()
+            ..((run.end - range.start - 1) >> arena.class().shift()) + 1;
+        for i in slots.map(|slot| first + slot).filter(|i| intact >> i & 1 == 1) {
+            let below = |meta: &SlotMeta| run.start < meta.top_page() && run.end > meta.low();
+            if arena.slot(group.start + i).is_some_and(below) {
+                deep |= 1 << i;
+            }
+        }
+    });
+    deep
+}
+
+/// Does the same slot by slot: `mincore` answers only for ranges without unmapped pages.
+fn scan_one_by_one(arena: &'static Arena, group: &Range<usize>, intact: u64, residency: &Residency) -> u64 {
+    let mut deep = 0u64;
+    for i in (0..64).filter(|i| intact >> i & 1 == 1) {
+        if let Some(meta) = arena.slot(group.start + i) {
+            residency.scan(meta.low()..meta.top_page(), &mut |_| deep |= 1 << i);
+        }
+    }
+    deep
 }
 
 impl Sample {

@@ -5,6 +5,7 @@
 //! | topic | promise | Linux | elsewhere |
 //! | --- | --- | --- | --- |
 //! | [`memory`] | address space, guards, dropping pages | `process_madvise` | `mprotect` |
+//! | [`userfault`] | guards that take no mapping | `userfaultfd` (5.7) | unsupported |
 //! | [`parker`] | block one thread, wake it once | futex | mutex and condition variable |
 //! | [`mutex`] | a lock that blocks the thread | std's | std's |
 //! | [`fence`] | a fence that only its rare side pays for | `membarrier` | full fences |
@@ -43,6 +44,7 @@ pub(crate) mod thread;
 pub(crate) mod thread_end;
 pub(crate) mod tls;
 pub(crate) mod unwind;
+pub(crate) mod userfault;
 pub(crate) mod word;
 
 /// `true` if a panic unwinds; `false` in a program that is built with `panic = "abort"`.
