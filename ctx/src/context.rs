@@ -207,8 +207,7 @@ impl Context {
     /// `context.AfterFunc`).
     ///
     /// Does not block. `f` keeps the context alive: it runs even if all other handles are dropped.
-    /// If the context cannot end (like [`background`](Self::background)), `f` is dropped. It is
-    /// also dropped if its goroutine gets no stack. A message on stderr reports that.
+    /// If the context cannot end (like [`background`](Self::background)), `f` is dropped.
     ///
     /// ```
     /// use greenthread::channel::bounded;

@@ -37,9 +37,9 @@
 //! * *A deadline passes while its context is being created.* The timer is armed after the node is
 //!   complete. Then the timer's handle is stored in the node. If the node has already ended, the
 //!   timer is stopped instead.
-//! * *A deadline passes, and the timer's goroutine gets no stack.* The timer's closure is then
-//!   dropped on a thread. The drop cancels the node, as the goroutine would have done
-//!   ([`Deadline`]).
+//! * *A deadline passes, and there is no stack for the timer's goroutine*, because all others wait
+//!   for this deadline. Goroutines that timers start may take the last stacks, which the scheduler
+//!   spares for them.
 //!
 //! # Done and the reason
 //! The reason is written first. Then `done` is closed outside the lock, because waking other
@@ -302,8 +302,13 @@ impl Node {
         if duration.is_zero() {
             return cancel(self, &end);
         }
-        let deadline = Deadline { node: Arc::downgrade(self), end };
-        signal.keep_timer(scheduler::after_func(duration, move || drop(deadline)));
+        let node = Arc::downgrade(self);
+        let expire = move || {
+            if let Some(node) = node.upgrade() {
+                cancel(&node, &end);
+            }
+        };
+        signal.keep_timer(scheduler::after_func(duration, expire));
     }
 
     /// Registers `f` to run as a goroutine when this node ends, and returns the entry's key. The
@@ -395,24 +400,6 @@ impl Drop for Node {
         let mut next = self.leave();
         while let Some(mut node) = next.and_then(Arc::into_inner) {
             next = node.leave();
-        }
-    }
-}
-
-/// The value that a deadline's timer holds. Dropping it cancels the node. A destructor does this
-/// because the cancellation must happen even if the timer's goroutine gets no stack: other
-/// goroutines may be waiting for this deadline alone. When the timer is stopped, the node has ended
-/// or was dropped.
-struct Deadline {
-    node: Weak<Node>,
-    end: End,
-}
-
-impl Drop for Deadline {
-    fn drop(&mut self) {
-        if let Some(node) = self.node.upgrade().filter(|node| node.signal().is_some_and(|signal| !signal.end.is_set()))
-        {
-            cancel(&node, &self.end);
         }
     }
 }

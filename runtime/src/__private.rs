@@ -6,7 +6,7 @@ use greenthread_scheduler as scheduler;
 use greenthread_scheduler::mutex::Mutex;
 
 pub use greenthread_macros::go as go_macro;
-pub use greenthread_scheduler::{Mechanism, go};
+pub use greenthread_scheduler::{Mechanism, go, limit_guard_mappings};
 
 /// A value that `go!` can call. The trait exists for its error message.
 #[diagnostic::on_unimplemented(

@@ -13,7 +13,7 @@ use greenthread_scheduler::mutex::Mutex;
 use greenthread_scheduler::protocol::sync::raw_wait_group::RawWaitGroup;
 use greenthread_scheduler::{self as scheduler, Exited, Options, WaitReason};
 
-use crate::sync::{BlockingWait, End, Reason, reporting};
+use crate::sync::{BlockingWait, Reason, reporting};
 
 /// Runs `f`, which may spawn goroutines that borrow from the caller's frame, and returns when all
 /// of them have ended.
@@ -28,8 +28,8 @@ use crate::sync::{BlockingWait, End, Reason, reporting};
 /// [`lock_os_thread`](crate::lock_os_thread) guard around the whole scope.
 ///
 /// # Panics
-/// If a goroutine panicked and its handle was not joined, or if a goroutine did not run because
-/// there was no stack for it. If `f` panics, that panic is resumed after all goroutines have ended.
+/// If a goroutine panicked and its handle was not joined. If `f` panics, that panic is resumed
+/// after all goroutines have ended.
 ///
 /// ```
 /// let mut numbers = vec![1, 2, 3];
@@ -52,11 +52,6 @@ where
     match result {
         Err(payload) => panic::resume_unwind(payload),
         Ok(_) if scope.data.panicked.load(Ordering::Relaxed) => panic!("a scoped goroutine panicked"),
-        Ok(_) if scope.data.incomplete.load(Ordering::Relaxed) => {
-            panic!(
-                "scope: a goroutine did not run, because no stack could be allocated for it; the reason is on stderr"
-            )
-        }
         Ok(result) => result,
     }
 }
@@ -92,8 +87,6 @@ pub struct Scope<'scope, 'env: 'scope> {
 struct Data {
     running: RawWaitGroup<BlockingWait<Ending>>,
     panicked: AtomicBool,
-    /// Set if a goroutine has not run.
-    incomplete: AtomicBool,
 }
 
 impl fmt::Debug for Scope<'_, '_> {
@@ -134,11 +127,7 @@ impl<'scope> Scope<'scope, '_> {
         let theirs = Arc::clone(&packet);
         // Everything that the goroutine borrows is released before the last owner drops the packet.
         let body = reporting(f, move |end| {
-            match end {
-                End::Returned(value) => theirs.finish(Ok(value)),
-                End::Panicked(payload) => theirs.finish(Err(payload)),
-                End::NotStarted => {}
-            }
+            theirs.finish(end);
             drop(theirs);
         });
         // SAFETY: `scope` does not return before the packets of all its goroutines are dropped, and
@@ -197,9 +186,6 @@ impl<T> Drop for Packet<'_, T> {
     fn drop(&mut self) {
         let result = self.result.get_mut();
         let outcome = mem::replace(result, Outcome::Handled);
-        if let Outcome::Pending = outcome {
-            self.data.incomplete.store(true, Ordering::Relaxed);
-        }
         let unhandled = matches!(&outcome, Outcome::Ended(Err(payload)) if !payload.is::<Exited>());
         // The result may also borrow, so it is dropped before the goroutine counts as ended.
         let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(outcome)));
@@ -247,28 +233,18 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// [`go!`](macro@crate::go) explains.
     ///
     /// # Errors
-    /// The payload of the panic that ended the goroutine, or a `String` if there was no stack for
-    /// the goroutine.
+    /// The payload of the panic that ended the goroutine.
     ///
     /// ```
     /// greenthread::scope(|s| assert_eq!(s.spawn(|| 1 + 1).join().unwrap(), 2));
     /// ```
     pub fn join(self) -> thread::Result<T> {
-        let end = self.handle.join();
+        self.handle.wait();
         match self.packet.put(Outcome::Handled) {
             Outcome::Ended(result) => result,
-            // The body catches its panics, so the goroutine itself ends normally, unless it could
-            // not start.
-            Outcome::Pending => Err(end.expect_err("scope: a goroutine that has run leaves a result")),
-            Outcome::Handled => unreachable!("scope: a goroutine is joined once"),
-        }
-    }
-
-    /// Accepts that the goroutine may not run: if it gets no stack, others do its work.
-    pub(crate) fn need_not_run(self) {
-        let mut result = self.packet.result.lock();
-        if let Outcome::Pending = *result {
-            *result = Outcome::Handled;
+            Outcome::Pending | Outcome::Handled => {
+                unreachable!("scope: a goroutine that has ended leaves a result, and is joined once")
+            }
         }
     }
 

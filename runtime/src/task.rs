@@ -68,7 +68,7 @@ impl<T> JoinHandle<T> {
     ///
     /// # Errors
     /// The payload of the panic that ended the goroutine; [`Exited`](crate::Exited) if it called
-    /// [`exit_goroutine`]; or a `String` if there was no stack for the goroutine.
+    /// [`exit_goroutine`].
     ///
     /// ```
     /// let handle = greenthread::spawn(|| if true { panic!("oh") });

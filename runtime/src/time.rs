@@ -74,9 +74,8 @@ pub fn sleep(duration: Duration) {
 /// `f` can be called only once: stop this call and make another, or use [`FuncTimer`].
 ///
 /// Does not block; works from any thread. A panic in `f` ends only its goroutine, as with
-/// [`go!`](crate::go!). If the goroutine gets no stack when the time arrives, `f` is dropped
-/// without having been called, and a message on stderr reports that. A waiter that depends on the
-/// call can learn of this through the destructor of a value that `f` has captured.
+/// [`go!`](crate::go!). If no stack can be had for the goroutine when the time arrives, it waits
+/// for one ahead of all others.
 ///
 /// ```
 /// use greenthread::{channel, time};

@@ -48,6 +48,8 @@ pub use diag::quit::set_quit_heard;
 pub use diag::stats::{Stats, stats};
 pub use gmp::reason::WaitReason;
 #[doc(hidden)]
+pub use machine::stack::limit_guard_mappings;
+#[doc(hidden)]
 pub use machine::sys::mutex;
 #[doc(hidden)]
 pub use machine::sys::peer::{MSG_NOSIGNAL, peer_credentials};

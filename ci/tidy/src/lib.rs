@@ -58,6 +58,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("runtime/tests/common/queue.rs", "waits like a channel, on the scheduler's own interface"),
     ("runtime/tests/isolated/faults.rs", "faults, and signal handlers for them"),
     ("runtime/tests/isolated/life.rs", "limits, exit handlers and children through `libc`"),
+    ("runtime/tests/isolated/stacks_run_out.rs", "limits the address space through `libc`"),
     ("runtime/tests/hazards/", "the address of errno, and nice values"),
     ("runtime/tests/memory.rs", "counts allocations: an allocator is unsafe to write"),
     ("runtime/tests/sanitizers.rs", "deliberate mistakes that the sanitizers must find"),

@@ -12,6 +12,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::panic;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,12 +66,13 @@ pub(super) fn connect<T: Send + 'static>(
         }
         let next = if untried.len() > 0 { after(delay) } else { never() };
         select_biased! {
-            recv(results) -> result => match result.expect("net: this function keeps a sender").into_result() {
-                Ok(connection) => return Ok(connection),
-                Err(error) => {
+            recv(results) -> result => match result.expect("net: this function keeps a sender") {
+                Ok(Ok(connection)) => return Ok(connection),
+                Ok(Err(error)) => {
                     running -= 1;
                     first_error.get_or_insert(error);
                 }
+                Err(payload) => panic::resume_unwind(payload),
             },
             recv(ctx.done()) -> end => return Err(ctx.ended(end).into()),
             recv(next) -> _ => {}

@@ -13,6 +13,7 @@
 use std::io;
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, ToSocketAddrs};
+use std::panic;
 
 use greenthread_channels::{bounded, select_biased};
 use greenthread_ctx::Context;
@@ -219,7 +220,10 @@ fn look_up(ctx: &Context, resolver: Resolver) -> io::Result<Vec<SocketAddr>> {
     };
     greenthread_scheduler::go(reporting(lookup, move |end| drop(tx.send(end))));
     select_biased! {
-        recv(ended) -> end => end.expect("net: a lookup always reports its end").into_result(),
+        recv(ended) -> end => {
+            let end = end.expect("net: a lookup always reports its end");
+            end.unwrap_or_else(|payload| panic::resume_unwind(payload))
+        }
         recv(ctx.done()) -> end => Err(ctx.ended(end).into()),
     }
 }
@@ -233,8 +237,14 @@ fn may_look_up<A: ToSocketAddrs>() -> bool {
 }
 
 /// Runs a function that may call the resolver.
-fn call<T>(resolver: impl FnOnce() -> T) -> T {
-    blocking(|| stack::grow(RESOLVER_STACK, 2 * RESOLVER_STACK, resolver))
+///
+/// Fails if a goroutine needs a larger stack for it and there is none.
+fn call<T>(resolver: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    if stack::remaining().is_none() {
+        // A thread's own stack is large enough.
+        return resolver();
+    }
+    blocking(|| greenthread_scheduler::grow(RESOLVER_STACK, 2 * RESOLVER_STACK, resolver))?
 }
 
 #[cfg(test)]

@@ -45,9 +45,9 @@ pub(super) fn serve<S: Send + 'static>(
             Ok(stream) => {
                 let (ctx, cancel) = connections.with_cancel();
                 let (handler, running) = (Arc::clone(&handler), running.clone());
-                // The handler's values are dropped before the handler counts as ended. Neither a
-                // panic in the handler nor a missing stack ends the server: the connection is
-                // closed, and stderr says why.
+                // The handler's values are dropped before the handler counts as ended. A panic in
+                // the handler does not end the server: the connection is closed, and stderr says
+                // why.
                 let serving = move || handler(&ctx, stream);
                 greenthread_scheduler::go(reporting(serving, move |_end| drop((cancel, running))));
             }

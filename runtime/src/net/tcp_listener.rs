@@ -149,8 +149,7 @@ impl TcpListener {
     /// the error to stderr, each error at most once a minute, and tries again after a pause. The
     /// pause starts at 5 ms and doubles up to 1 s until a connection is accepted; other connections
     /// wait in the system's queue. A connection is closed, with a report on stderr, if it cannot be
-    /// registered with the poller or if its handler cannot start because no stack is available. A
-    /// panic in a handler ends only that handler's connection.
+    /// registered with the poller. A panic in a handler ends only that handler's connection.
     ///
     /// # Errors
     /// If no more connections can be accepted because the listener was closed through another

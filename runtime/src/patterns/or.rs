@@ -17,9 +17,7 @@ use greenthread_ctx::Context;
 /// Does not block. A single goroutine waits, for any number of receivers. That goroutine ends when
 /// a receiver becomes ready, when the context ends, or when the returned channel is dropped. No
 /// goroutine starts if a receiver is ready or the context has ended already. None starts without
-/// receivers either: then only the context closes the channel. If no stack can be allocated for the
-/// goroutine, the channel closes as well, because a spurious stop is better than a stop that never
-/// comes.
+/// receivers either: then only the context closes the channel.
 ///
 /// Go programs build this by hand, from `reflect.Select` or from one goroutine for every two or
 /// three channels ("Concurrency in Go" calls it the or-channel).

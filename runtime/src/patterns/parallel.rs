@@ -4,9 +4,7 @@
 //! The caller is the first worker. A worker takes an item from the iterator, under a lock, calls
 //! `f` with it, stores the value with the results, and repeats. When a new worker has its first
 //! item, it starts the next worker, up to the limit. So there are never many more workers than can
-//! run or wait, and if `limit` is 1, the caller is the only worker. If no stack can be allocated
-//! for a worker, nothing is lost: items are not assigned in advance, so the other workers process
-//! all of them.
+//! run or wait, and if `limit` is 1, the caller is the only worker.
 //!
 //! The first failure cancels the context of the call; a worker checks the context before it takes
 //! an item.
@@ -196,8 +194,7 @@ where
         while let Some(Taken { index, item, starts_worker }) = self.take(mem::take(&mut new)) {
             if starts_worker {
                 let options = Options { site: Some(self.site), ..Options::default() };
-                let worker = scope.spawn_with(move || self.work(scope), options);
-                worker.expect("patterns: default options are valid").need_not_run();
+                scope.spawn_with(move || self.work(scope), options).expect("patterns: default options are valid");
             }
             let value = (self.f)(&self.ctx, item).map_err(|error| {
                 let text = error.to_string();

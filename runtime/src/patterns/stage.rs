@@ -68,8 +68,7 @@ pub(super) enum StopReason {
     Ended(Cause),
 }
 
-/// Everything that a goroutine of a stage drops at its end, in this order. It is also dropped if
-/// the goroutine never begins because no stack can be allocated.
+/// Everything that a goroutine of a stage drops at its end, in this order.
 struct Worker<O> {
     failure: Option<Failure>,
     outputs: O,
@@ -181,8 +180,7 @@ impl Stage {
         site: &'static Location<'static>,
     ) {
         self.goroutines.add(1);
-        let failure = Some(Failure::from("patterns: no stack could be allocated for a goroutine of a stage"));
-        let mut worker = Worker { failure, outputs, _input: input, done: DoneGuard(Arc::clone(self)) };
+        let mut worker = Worker { failure: None, outputs, _input: input, done: DoneGuard(Arc::clone(self)) };
         let goroutine = move || {
             let end = panic::catch_unwind(AssertUnwindSafe(|| body(&worker.done.0, &worker.outputs)));
             worker.failure = match end {

@@ -35,7 +35,7 @@ use greenthread_channels::{Receiver, Sender, bounded};
 use greenthread_ctx::{CancelCause, Context};
 use greenthread_scheduler::Exited;
 
-use super::{End, Mutex, OnceLock, WaitGroup, reporting};
+use super::{Mutex, OnceLock, WaitGroup, reporting};
 
 /// Goroutines that work on parts of one task and may fail.
 ///
@@ -73,8 +73,6 @@ impl<E> RefUnwindSafe for Shared<E> {}
 enum Failure<E> {
     Error(E),
     Panic(Box<dyn Any + Send>),
-    /// There was no stack for a goroutine.
-    NotStarted,
 }
 
 /// The first failure, until `wait` takes it.
@@ -230,12 +228,11 @@ impl<E: fmt::Display + Send + 'static> Group<E> {
         self.shared.working.add(1);
         let working = Working { shared: Arc::clone(&self.shared), places };
         greenthread_scheduler::go(reporting(f, move |end| match end {
-            End::Returned(Ok(())) => drop(working),
-            End::Returned(Err(error)) => working.fail(Failure::Error(error)),
+            Ok(Ok(())) => drop(working),
+            Ok(Err(error)) => working.fail(Failure::Error(error)),
             // A goroutine that called `exit_goroutine` has not failed.
-            End::Panicked(payload) if payload.is::<Exited>() => drop(working),
-            End::Panicked(payload) => working.fail(Failure::Panic(payload)),
-            End::NotStarted => working.fail(Failure::NotStarted),
+            Err(payload) if payload.is::<Exited>() => drop(working),
+            Err(payload) => working.fail(Failure::Panic(payload)),
         }));
     }
 
@@ -247,8 +244,7 @@ impl<E: fmt::Display + Send + 'static> Group<E> {
     /// The first error that a goroutine has returned since the last `wait`.
     ///
     /// # Panics
-    /// If a goroutine has panicked and none failed earlier, with the payload of that panic. Also
-    /// panics if there was no stack for a goroutine and none failed earlier.
+    /// If a goroutine has panicked and none failed earlier, with the payload of that panic.
     ///
     /// ```
     /// use greenthread::sync::errgroup::Group;
@@ -267,13 +263,9 @@ impl<E: fmt::Display + Send + 'static> Group<E> {
             None => Ok(()),
             Some(Failure::Error(error)) => Err(error),
             Some(Failure::Panic(payload)) => panic::resume_unwind(payload),
-            Some(Failure::NotStarted) => panic!("{NOT_STARTED}"),
         }
     }
 }
-
-const NOT_STARTED: &str =
-    "errgroup: a goroutine did not run, because no stack could be allocated for it; the reason is on stderr";
 
 impl<E: fmt::Display + Send + 'static> Working<E> {
     /// Records a failure and cancels the group's context, unless there was an earlier failure.
@@ -304,7 +296,6 @@ impl<E: fmt::Display> First<E> {
             Some(Failure::Error(error)) => panic::catch_unwind(AssertUnwindSafe(|| error.to_string()))
                 .unwrap_or_else(|_| "errgroup: an error whose Display panicked".to_owned()),
             Some(Failure::Panic(_)) => "errgroup: a goroutine panicked".to_owned(),
-            Some(Failure::NotStarted) => NOT_STARTED.to_owned(),
             None => "errgroup: a goroutine failed".to_owned(),
         })
     }

@@ -72,7 +72,7 @@ mod wait_group;
 pub use barrier::{Barrier, BarrierWaitResult};
 pub(crate) use blocking_wait::{BlockingWait, Reason};
 pub use condvar::{Condvar, WaitTimeoutResult};
-pub(crate) use ending::{End, reporting};
+pub(crate) use ending::reporting;
 pub use lazy_lock::LazyLock;
 #[cfg(feature = "map")]
 pub use map::Map;

@@ -5,14 +5,13 @@
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use greenthread_ctx::{Context, Error};
 use greenthread_scheduler::WaitReason;
 use greenthread_scheduler::protocol::sync::raw_wait_group::{Counts, OutOfRange, RawWaitGroup};
 
 use super::blocking_wait::{BlockingWait, Reason, within};
-use super::ending::{End, reporting};
+use super::ending::reporting;
 
 /// A counter of goroutines that callers can wait for (Go's `sync.WaitGroup`).
 ///
@@ -48,9 +47,6 @@ pub struct WaitGroup {
 #[derive(Default)]
 struct Shared {
     raw: RawWaitGroup<BlockingWait<Waiting>>,
-    /// Set if there was no stack for a goroutine of [`WaitGroup::go`]. Never cleared, since all
-    /// concurrent waiters have to learn of it.
-    incomplete: AtomicBool,
 }
 
 impl WaitGroup {
@@ -113,10 +109,6 @@ impl WaitGroup {
     ///
     /// Any number of goroutines and threads may wait.
     ///
-    /// # Panics
-    /// If there was no stack for a goroutine that [`go`](Self::go) was to start, so its work was
-    /// not done. Every later `wait` on the group also panics: use a new group.
-    ///
     /// ```
     /// use greenthread::sync::{Value, WaitGroup};
     ///
@@ -130,7 +122,6 @@ impl WaitGroup {
     #[track_caller]
     pub fn wait(&self) {
         self.shared.raw.wait();
-        self.check_complete();
     }
 
     /// Waits like [`wait`](Self::wait), unless the context ends first.
@@ -160,24 +151,13 @@ impl WaitGroup {
     #[track_caller]
     pub fn wait_ctx(&self, ctx: &Context) -> Result<(), Error> {
         within::<Waiting, _>(ctx, |limit| self.shared.raw.wait_within(limit).then_some(()))?;
-        self.check_complete();
         Ok(())
-    }
-
-    /// Panics if a goroutine of this group did not run. The caller has waited for all of them.
-    #[track_caller]
-    fn check_complete(&self) {
-        // ORDERING: relaxed; the flag was set before a `done` that the caller's wait has seen.
-        if self.shared.incomplete.load(Ordering::Relaxed) {
-            incomplete();
-        }
     }
 
     /// Runs `f` as a goroutine of this group, with `add(1)` now and `done()` when it ends.
     ///
     /// Does not block. `done` is called even if `f` panics: unlike in Go, a panic ends only its
-    /// goroutine and not the process, so `wait` has to return. If `f` gets no stack and
-    /// cannot begin, `wait` panics.
+    /// goroutine and not the process, so `wait` has to return.
     ///
     /// ```
     /// let wg = greenthread::sync::WaitGroup::new();
@@ -192,12 +172,7 @@ impl WaitGroup {
     {
         self.add(1);
         let group = self.clone();
-        greenthread_scheduler::go(reporting(f, move |end| {
-            if let End::NotStarted = end {
-                group.shared.incomplete.store(true, Ordering::Relaxed);
-            }
-            group.done();
-        }));
+        greenthread_scheduler::go(reporting(f, move |_end| group.done()));
     }
 }
 
@@ -218,14 +193,6 @@ fn misused(error: OutOfRange) -> ! {
         OutOfRange::Negative => panic!("sync: negative WaitGroup counter"),
         OutOfRange::Overflow => panic!("sync: WaitGroup counter overflow"),
     }
-}
-
-#[cold]
-#[track_caller]
-fn incomplete() -> ! {
-    panic!(
-        "sync: a goroutine of the WaitGroup did not run, because no stack could be allocated for it; the reason is on stderr"
-    );
 }
 
 /// The wait for a group.

@@ -41,12 +41,6 @@ const TESTS: &[child::Test] = named![
     the_system_refuses_more_threads,
     the_system_refuses_every_thread,
     the_system_refuses_a_thread_for_a_pinned_goroutine,
-    a_goroutine_that_cannot_start,
-    a_goroutine_that_cannot_start_or_end,
-    without_the_mechanism_a_failed_start_is_not_reported,
-    a_stage_that_cannot_start,
-    goroutines_that_cannot_start_do_not_count_as_done,
-    a_connection_without_a_stack_is_closed,
     a_stack_that_cannot_grow,
     no_memory_for_a_closure,
 ];
@@ -63,12 +57,6 @@ const PROGRAMS: &[child::Main] = named![
     gets_no_more_threads,
     gets_no_thread,
     gets_no_thread_for_pinned,
-    cannot_start,
-    cannot_start_or_end,
-    cannot_start_unnoticed,
-    cannot_start_a_stage,
-    waits_for_what_cannot_start,
-    serves_without_stacks,
     cannot_grow,
     spawns_until_memory_ends,
 ];
@@ -451,160 +439,6 @@ fn gets_no_thread() -> ExitCode {
 fn the_system_refuses_every_thread() {
     let ended = program("gets_no_thread").run().exits_with(2).prints("");
     ended.says("fatal error: cannot start a thread to run goroutines on (");
-}
-
-/// Spawns goroutines for which no stack is left: they end as if they had panicked, and others
-/// continue.
-fn cannot_start() -> ExitCode {
-    let dropped = Arc::new(AtomicUsize::new(0));
-    let closures = Arc::clone(&dropped);
-    set_gomaxprocs(2);
-    spawn(|| ()).join().unwrap();
-    limit_memory(1 << 20);
-    let kept = OnDrop::new(move || _ = closures.fetch_add(1, Ordering::Relaxed));
-    let large = Builder::new().name("large").stack_size(1 << 30).spawn(move || drop(kept)).unwrap();
-    println!("goroutine {} ends", large.id());
-    println!("{}", text(&*large.join().unwrap_err()));
-    println!("{} {}", dropped.load(Ordering::Relaxed), spawn(|| 7).join().unwrap());
-    ExitCode::SUCCESS
-}
-
-fn a_goroutine_that_cannot_start() {
-    let ended = program("cannot_start").run().exits_with(0);
-    let id = ended.stdout.split(' ').nth(1).expect("it prints the id").to_owned();
-    let why = format!("goroutine {id} could not start: no address space for another stack of 1 GiB");
-    assert!(ended.stdout.contains(&why) && ended.stdout.ends_with("\n1 7\n"), "{ended:#?}");
-    ended.says(&format!("greenthread: {why}"));
-}
-
-fn cannot_start_or_end() -> ExitCode {
-    set_gomaxprocs(2);
-    spawn(|| ()).join().unwrap();
-    limit_memory(64 << 10);
-    let large = Builder::new().stack_size(1 << 30).spawn(|| ()).unwrap();
-    drop(large.join());
-    ExitCode::SUCCESS
-}
-
-fn a_goroutine_that_cannot_start_or_end() {
-    let ended = program("cannot_start_or_end").run().exits_with(2).prints("");
-    let ended = ended.says("could not start: no address space for another stack of 1 GiB");
-    ended.says("fatal error: a goroutine could not start, and no thread could be started to drop its closure (");
-}
-
-fn cannot_start_unnoticed() -> ExitCode {
-    child::without(Mechanism::FailedStart);
-    thread::spawn(|| {
-        thread::sleep(Duration::from_millis(500));
-        println!("the failure was not reported");
-        std::process::exit(4);
-    });
-    cannot_start()
-}
-
-fn without_the_mechanism_a_failed_start_is_not_reported() {
-    let ended = program("cannot_start_unnoticed").run().exits_with(4);
-    assert!(ended.stdout.ends_with(" ends\nthe failure was not reported\n"), "{ended:#?}");
-}
-
-/// Limits the address space: no stack of the default size, which is 1 GiB, fits, and enough is left
-/// for everything else.
-fn without_stacks() {
-    set_gomaxprocs(2);
-    Builder::new().stack_size(64 << 10).spawn(|| ()).unwrap().join().unwrap();
-    limit_memory(256 << 20);
-}
-
-fn cannot_start_a_stage() -> ExitCode {
-    without_stacks();
-    let values = Pipeline::new(&Context::background(), 0..3).map(|n| n);
-    println!("{}", values.wait().unwrap_err());
-    ExitCode::SUCCESS
-}
-
-fn a_stage_that_cannot_start() {
-    let ended = program("cannot_start_a_stage").env("GREENTHREAD_STACK", "1g").run().exits_with(0);
-    ended
-        .prints("patterns: no stack could be allocated for a goroutine of a stage\n")
-        .says("could not start: no address space");
-}
-
-/// Tries everything that waits for goroutines, and prints one line for each.
-fn waits_for_what_cannot_start() -> ExitCode {
-    fn panics(wait: impl FnOnce()) -> String {
-        let payload = panic::catch_unwind(AssertUnwindSafe(wait)).expect_err("nothing was done");
-        text(&*payload).to_owned()
-    }
-    without_stacks();
-    let ctx = Context::background();
-    println!("{}", panics(|| scope(|s| drop(s.spawn(|| unreachable!())))));
-    let joined = scope(|s| s.spawn(|| unreachable!()).join());
-    println!("joined: {}", text(&*joined.unwrap_err()).contains("no address space"));
-    let wait_group = WaitGroup::new();
-    wait_group.go(|| unreachable!());
-    println!("{}", panics(|| wait_group.wait()));
-    println!("{}", panics(|| wait_group.wait()));
-    let (group, of_group) = errgroup::Group::<String>::with_context(&ctx);
-    group.set_limit(Some(1));
-    group.go(|| unreachable!());
-    group.go(|| unreachable!());
-    println!("{}", panics(|| drop(group.wait())));
-    println!("{}", of_group.cause().unwrap());
-    // Only the timer's goroutine, which cannot start, would end the wait.
-    let (in_time, _cancel) = ctx.with_timeout(Duration::from_millis(1));
-    let _ = in_time.done().recv();
-    println!("{}", in_time.err().unwrap());
-    // The caller does the work of the goroutines that cannot start.
-    println!("{:?}", parallel_map(&ctx, 3, 0..4, |_, n| Ok::<_, ctx::Error>(n)));
-    println!("{}", TcpStream::connect_ctx(&ctx, "localhost:1").unwrap_err());
-    let unreachable = [([0, 0, 0, 0], 1), ([0, 0, 0, 0], 2)].map(SocketAddr::from);
-    println!("{}", TcpStream::connect(&unreachable[..]).unwrap_err());
-    println!(
-        "{}",
-        Arc::new(singleflight::Group::<_, ()>::new()).work_in_goroutine("key", || unreachable!()).recv().is_err()
-    );
-    ExitCode::SUCCESS
-}
-
-fn goroutines_that_cannot_start_do_not_count_as_done() {
-    let ended = program("waits_for_what_cannot_start").env("GREENTHREAD_STACK", "1g").run().exits_with(0);
-    ended.prints(
-        "\
-scope: a goroutine did not run, because no stack could be allocated for it; the reason is on stderr
-joined: true
-sync: a goroutine of the WaitGroup did not run, because no stack could be allocated for it; the reason is on stderr
-sync: a goroutine of the WaitGroup did not run, because no stack could be allocated for it; the reason is on stderr
-errgroup: a goroutine did not run, because no stack could be allocated for it; the reason is on stderr
-errgroup: a goroutine did not run, because no stack could be allocated for it; the reason is on stderr
-context deadline exceeded
-Ok([0, 1, 2, 3])
-a goroutine could not start: no address space for its stack; use smaller stacks, or raise the limit (ulimit -v)
-a goroutine could not start: no address space for its stack; use smaller stacks, or raise the limit (ulimit -v)
-true
-",
-    );
-}
-
-/// Serves a connection without a stack for it: the client sees the end of its connection, and the
-/// server continues.
-fn serves_without_stacks() -> ExitCode {
-    without_stacks();
-    let (ctx, cancel) = Context::background().with_cancel();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = listener.local_addr().unwrap();
-    let server = thread::spawn(move || listener.serve(&ctx, Duration::from_secs(10), |_, _| unreachable!()));
-    for _ in 0..3 {
-        let mut client = TcpStream::connect(addr).unwrap();
-        println!("{:?}", client.read(&mut [0]).unwrap());
-    }
-    cancel.cancel();
-    println!("{:?}", server.join().unwrap());
-    ExitCode::SUCCESS
-}
-
-fn a_connection_without_a_stack_is_closed() {
-    let ended = program("serves_without_stacks").env("GREENTHREAD_STACK", "1g").run().exits_with(0);
-    ended.prints("0\n0\n0\nOk(())\n").says("could not start: no address space");
 }
 
 fn cannot_grow() -> ExitCode {

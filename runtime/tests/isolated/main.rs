@@ -19,6 +19,7 @@ mod netpoll_alone;
 mod netpoll_away;
 mod no_descriptors;
 mod signals;
+mod stacks_run_out;
 mod timers_crowd;
 
 use std::process::ExitCode;
@@ -40,5 +41,6 @@ fn main() -> ExitCode {
         netpoll_alone::SUITE,
         no_descriptors::SUITE,
         signals::SUITE,
+        stacks_run_out::SUITE,
     ])
 }

@@ -59,7 +59,9 @@
 //! *Runnable, and yet stuck.* A goroutine may have to resume on a thread that another goroutine
 //! blocks in place while it unwinds ([`crate::sched::affinity::delivery`]). It cannot run until
 //! that other goroutine is done. If the unwinding goroutine waits for it, both wait forever, so an
-//! inbox whose owner is blocked in place counts as empty.
+//! inbox whose owner is blocked in place counts as empty. And a goroutine may have no stack, and be
+//! unable to get one until another goroutine ends ([`crate::sched::stack_queue`]). Before the
+//! check, sysmon tries once more to create one. Then only other processes could provide it.
 //!
 //! # When it checks again
 //! An answer of "no" stays true until an event changes it, and every such event wakes sysmon:
@@ -115,6 +117,7 @@ use crate::gmp::reason::WaitReason;
 use crate::gmp::scheduler::{Lists, Sched};
 use crate::machine::sys::thread;
 use crate::netpoll::ROLE;
+use crate::sched::stack_queue::{self, Shortage};
 use crate::testing::mechanism::Mechanism;
 use crate::wait::foreign::{self, Sleeper};
 
@@ -126,6 +129,7 @@ pub(crate) fn check(sched: &Sched) -> Option<i32> {
     if !config::settings().deadlock_report || !Mechanism::DeadlockReport.is_on() {
         return None;
     }
+    let shortage = stack_queue::shortage();
     let lists = sched.lists();
     let guard = foreign::sleepers();
     if !nothing_moves(sched, &lists, &guard) {
@@ -138,7 +142,7 @@ pub(crate) fn check(sched: &Sched) -> Option<i32> {
             let waiting = lists.pinned_waiting.len();
             let unstarted = lists.shortage().filter(|_| waiting > 0).map(|why| (waiting, why));
             drop((lists, guard));
-            report(sched, sleepers, unstarted)
+            report(sched, sleepers, unstarted, shortage)
         }
         OtherThreads::None | OtherThreads::Unknown => None,
     }
@@ -199,7 +203,12 @@ fn find_others(asleep: &[i32]) -> OtherThreads {
 ///
 /// Returns only if main waits for goroutines and none is left, because main reports that case
 /// itself.
-fn report(sched: &Sched, sleepers: Vec<(i32, WaitReason)>, unstarted: Option<(usize, String)>) -> Option<i32> {
+fn report(
+    sched: &Sched,
+    sleepers: Vec<(i32, WaitReason)>,
+    unstarted: Option<(usize, String)>,
+    shortage: Option<Shortage>,
+) -> Option<i32> {
     if sched.alive() == 0 && sleepers.iter().all(|(_, reason)| *reason == WaitReason::MainExited) {
         return None;
     }
@@ -209,6 +218,10 @@ fn report(sched: &Sched, sleepers: Vec<(i32, WaitReason)>, unstarted: Option<(us
     }
     if let Some((waiting, why)) = unstarted {
         let _ = writeln!(text, "pinned goroutines that wait for a thread: {waiting}; {why}\n");
+    }
+    if let Some(Shortage { waiters, why }) = shortage {
+        let _ =
+            writeln!(text, "goroutines that wait for a stack: {waiters}; no other will end and free one, and {why}\n");
     }
     fatal::fatal_with_report("all goroutines are asleep - deadlock!", || text + &dump());
 }

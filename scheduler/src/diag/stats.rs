@@ -66,6 +66,8 @@ pub struct Stats {
     pub io_waiters: u64,
     /// Stacks in use.
     pub stacks_in_use: u64,
+    /// Goroutines that are runnable, but wait because no stack can be had for them.
+    pub stack_waiters: u64,
     /// Stacks that were ever created.
     pub stacks_reserved: u64,
     /// How the guard areas of stacks are made; `Auto` before the first goroutine.
@@ -93,6 +95,7 @@ pub fn stats() -> Stats {
         io_descriptors: REGISTERED.load(Ordering::Relaxed) as u64,
         io_waiters: ROLE.waiters() as u64,
         stacks_in_use: stacks.in_use as u64,
+        stack_waiters: stack::demand() as u64,
         stacks_reserved: stacks.reserved as u64,
         guards: stack::POOL.guards(),
         goroutines: sched.alive(),

@@ -58,6 +58,9 @@ fn write_trace(out: &mut String, sched: &Sched, ms: u64, detail: bool) {
         stack::POOL.guards(),
         sched.global.len()
     );
+    if stack::demand() > 0 {
+        let _ = write!(out, " stackwaiters={}", stack::demand());
+    }
     if !detail {
         let lengths: String = ps.clone().map(|p| format!("{} ", p.queued())).collect();
         let ticks: String = ps.map(|p| format!("{} ", p.slices())).collect();

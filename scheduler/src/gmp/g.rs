@@ -47,6 +47,7 @@ use std::time::Duration;
 
 use super::M;
 use crate::gmp::reason::WaitReason;
+use crate::machine::stack::Stack;
 use crate::machine::sys::prefetch::{LINE, prefetch};
 use crate::protocol::join::JoinWord;
 use crate::sched::wake_policy;
@@ -79,22 +80,26 @@ impl State {
 }
 
 /// Attributes that few goroutines have, kept out of the header.
-#[derive(Debug)]
 pub(crate) struct Attributes {
     pub(crate) name: Option<Arc<str>>,
     /// The stack reservation that was asked for; `None` is the default.
     pub(crate) stack_size: Option<usize>,
     pub(crate) pinned: bool,
+    pub(crate) reserve_stack: bool,
+    /// The stack that the spawn has taken, until the goroutine begins (I1).
+    pub(crate) reserved: Cell<Option<Stack>>,
 }
 
 /// The functions that depend on the type of the closure behind a header.
 pub(crate) struct Vtable {
+    /// Whether a timer starts the goroutine, which then may take one of the last stacks.
+    pub(crate) is_urgent: bool,
     /// Runs the closure to its end and stores the result.
     ///
     /// Called once, on the goroutine's stack.
     pub(crate) run: unsafe fn(GRef),
-    /// Drops the closure of a goroutine that will never run, and stores `payload` as its result.
-    pub(crate) fail: unsafe fn(GRef, Box<dyn std::any::Any + Send>),
+    /// Drops the closure of a goroutine that will never run, and stores a panic as its result.
+    pub(crate) drop_closure: unsafe fn(GRef),
     /// Moves the result to the given address.
     ///
     /// Called once.
@@ -304,7 +309,8 @@ impl G {
     /// Returns `true` if the goroutine can begin on any default stack, on any M.
     #[inline]
     pub(crate) fn starts_anywhere(&self) -> bool {
-        self.stack.get().is_null() && self.attributes.as_ref().is_none_or(|e| e.stack_size.is_none() && !e.pinned)
+        let ordinary = |e: &Attributes| e.stack_size.is_none() && !e.pinned && !e.reserve_stack;
+        self.stack.get().is_null() && self.attributes.as_deref().is_none_or(ordinary)
     }
 
     /// Set in [`record`](Self::record) once the goroutine has suspended.

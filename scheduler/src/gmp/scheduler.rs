@@ -32,6 +32,7 @@ use crate::api::config::MAX_PROCS;
 use crate::gmp::{GRef, M, P};
 use crate::machine::sys::mutex::{Mutex, MutexGuard};
 use crate::machine::sys::parker::Parker;
+use crate::machine::sys::switch::Entry;
 use crate::machine::sys::thread_end::ThreadEnd;
 use crate::protocol::idle::IdleWord;
 use crate::protocol::poller::Doorbell;
@@ -123,6 +124,8 @@ pub(crate) struct Sched {
     ///
     /// Boot sets it, since the worker is in a layer above this module.
     pub(crate) worker: fn(&'static M),
+    /// What runs on each stack, which boot sets for the same reason.
+    pub(crate) on_stack: Entry,
     pub(crate) sysmon: Sysmon,
 }
 
@@ -187,7 +190,7 @@ pub(crate) fn init(make: impl FnOnce() -> Sched) {
 }
 
 impl Sched {
-    pub(crate) fn new(max_threads: usize, worker: fn(&'static M)) -> Self {
+    pub(crate) fn new(max_threads: usize, worker: fn(&'static M), on_stack: Entry) -> Self {
         Self {
             idle: IdleWord::new(),
             lists: Mutex::default(),
@@ -201,6 +204,7 @@ impl Sched {
             blocked_ms: AtomicUsize::new(0),
             max_threads,
             worker,
+            on_stack,
             sysmon: Sysmon::new(),
         }
     }

@@ -5,8 +5,10 @@
 
 use crate::gmp::scheduler::sched;
 use crate::gmp::{Dispatch, GRef, Inside, OwnerFlags, P};
+use crate::machine::stack;
 use crate::netpoll::poll;
 use crate::sched::hogs;
+use crate::sched::stack_queue;
 use crate::time::clock;
 use crate::wait::ready;
 
@@ -67,6 +69,10 @@ fn chain_continues(p: &P) -> bool {
 fn look_around(p: &mut Inside<'_>) {
     let global = &sched().global;
     p.lower(OwnerFlags::LOOK_AROUND);
+    if stack::demand() > 0 {
+        p.owned_mut().stacks.flush();
+        stack_queue::serve();
+    }
     let left_over = p.flags().has(OwnerFlags::ARRIVALS) && (p.has_arrivals() || global.has_urgent());
     let dispatches = p.dispatches();
     let turns = &mut p.owned_mut().turns;

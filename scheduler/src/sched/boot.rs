@@ -48,7 +48,7 @@ fn start() {
         if let Some(seed) = settings.chaos {
             chaos::begin(seed, take_p);
         }
-        Sched::new(settings.max_threads, worker::main)
+        Sched::new(settings.max_threads, worker::main, worker::on_stack)
     });
     begin(config::settings());
 }

@@ -18,6 +18,7 @@ use std::sync::atomic::Ordering;
 
 use crate::gmp::scheduler::{IdleP, Lists, Sched, sched};
 use crate::gmp::{GRef, Inside, M, P};
+use crate::machine::stack;
 use crate::netpoll::ROLE;
 use crate::protocol::idle::Scheduler;
 use crate::sched::entry;
@@ -177,8 +178,23 @@ pub(crate) fn wake_displaced() {
     lists.spare.iter().filter(|m| m.sleeps_until.load(Ordering::Relaxed) != u64::MAX).for_each(|m| m.wake());
 }
 
-/// Puts `p` among the idle Ps.
+/// Returns the free stacks of all idle Ps to the pool.
+pub(crate) fn flush_idle_stacks() {
+    let lists = sched().lists();
+    for idle in &lists.idle {
+        // SAFETY: an idle P belongs to the thread that holds the lock of the lists, which stands
+        // for an M that has it (I1 of `gmp::inside`).
+        unsafe { Inside::new(idle.p) }.owned_mut().stacks.flush();
+    }
+}
+
+/// Puts `p`, which the caller has, among the idle Ps.
 pub(crate) fn put_idle(lists: &mut Lists, p: &'static P, watcher: Option<&'static M>) {
+    if stack::demand() > 0 {
+        // SAFETY: only the caller has the P, so this thread stands for an M that has it (I1 of
+        // `gmp::inside`).
+        unsafe { Inside::new(p) }.owned_mut().stacks.flush();
+    }
     lists.idle.push(IdleP { p, watcher });
     sched().idle.p_idle();
 }

@@ -11,6 +11,7 @@ pub(crate) mod hogs;
 pub(crate) mod random;
 pub(crate) mod search;
 pub(crate) mod sites;
+pub(crate) mod stack_queue;
 pub(crate) mod sysmon;
 pub(crate) mod threads;
 pub(crate) mod turns;

@@ -71,6 +71,7 @@ use crate::machine::sys::thread_end::ThreadEnd;
 use crate::netpoll::poll;
 use crate::sched::affinity::ties;
 use crate::sched::handoff;
+use crate::sched::stack_queue;
 use crate::sched::threads;
 use crate::testing::chaos;
 use crate::testing::mechanism::Mechanism;
@@ -129,9 +130,10 @@ pub(crate) fn main(trace: Option<Trace>) -> ! {
             procs::follow_cpus(sched);
         }
         let sweep_at = stack::sweep(now);
+        let stacks_at = stack_queue::look(now);
         let inboxes_at = inboxes.look(sched, now);
         let trace_at = trace.as_mut().map(|trace| trace.print_if_due(now));
-        let wake_at = [start_at, sweep_at, inboxes_at, trace_at].into_iter().flatten().min();
+        let wake_at = [start_at, sweep_at, stacks_at, inboxes_at, trace_at].into_iter().flatten().min();
         let linger = if Mechanism::Linger.is_on() { LINGER_NS } else { 0 };
         if rest(sched, now, retaker.pause(), now - busy_at >= linger, wake_at) {
             busy_at = clock::now();

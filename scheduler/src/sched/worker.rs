@@ -18,6 +18,8 @@ mod sleep;
 
 use std::ptr;
 
+pub(crate) use finish::on_stack;
+
 use crate::api::os_thread;
 use crate::gmp::scheduler::sched;
 use crate::gmp::{Dispatch, G, GRef, Inside, M, P, State, SwitchReason};
@@ -28,6 +30,7 @@ use crate::sched::affinity::ties;
 use crate::sched::current;
 use crate::sched::entry;
 use crate::sched::handoff;
+use crate::sched::stack_queue;
 use crate::sched::threads;
 use crate::task::coroutine::StackHead;
 use crate::task::spawn;
@@ -120,11 +123,8 @@ fn run(m: &'static M, Dispatch { g, inherit }: Dispatch) {
             }
         }
         match spawn::stack_for(&mut p, g) {
-            Ok(stack) => g.stack.set(StackHead::install(stack, finish::on_stack, g.as_ptr().cast())),
-            Err(error) => {
-                m.locked_g_ended.set(g.is_pinned());
-                return spawn::fail(g, error);
-            }
+            Ok(stack) => stack_queue::install(g, stack),
+            Err(refusal) => return stack_queue::wait(g, refusal),
         }
     }
     start_running(m, &p, g, inherit);

@@ -55,7 +55,8 @@ struct Delayed<C> {
 type DelayedTask<C> = Task<C, InPlace<thread::Result<()>>>;
 
 impl<C: Kept<Item: FnOnce()>> Delayed<C> {
-    const VTABLE: Vtable = Vtable { size: size_of::<Self>(), align: align_of::<Self>(), ..DelayedTask::<C>::VTABLE };
+    const VTABLE: Vtable =
+        Vtable { is_urgent: true, size: size_of::<Self>(), align: align_of::<Self>(), ..DelayedTask::<C>::VTABLE };
 }
 
 /// A call that is scheduled for later, like the `time.Timer` that Go's `time.AfterFunc` returns.

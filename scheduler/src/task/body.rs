@@ -19,7 +19,6 @@
 //!   result from then on, until that is taken or dropped, once.
 
 use std::alloc::Layout;
-use std::any::Any;
 use std::cell::UnsafeCell;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::panic::{self, AssertUnwindSafe, Location};
@@ -92,8 +91,9 @@ where
     R: Kept<Item = thread::Result<T>>,
 {
     pub(crate) const VTABLE: Vtable = Vtable {
+        is_urgent: false,
         run: Self::run,
-        fail: Self::fail,
+        drop_closure: Self::drop_closure,
         take_result: Self::take_result,
         drop_result: Self::drop_result,
         size: size_of::<Self>(),
@@ -130,12 +130,12 @@ where
         unsafe { (*body).result = ManuallyDrop::new(R::keep(result)) };
     }
 
-    unsafe fn fail(g: GRef, payload: Box<dyn Any + Send>) {
+    unsafe fn drop_closure(g: GRef) {
         let body = Self::body(g);
         // SAFETY: I1: the goroutine never ran, so the body is the closure. It is moved out here.
         let closure = unsafe { ManuallyDrop::take(&mut (*body).closure) };
         let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(closure)));
-        let payload = dropped.err().unwrap_or(payload);
+        let payload = dropped.err().unwrap_or_else(|| Box::new(()));
         // SAFETY: I1: the body is empty now, and is not read before `JoinWord::finish`.
         unsafe { (*body).result = ManuallyDrop::new(R::keep(Err(payload))) };
     }

@@ -58,7 +58,7 @@ impl<T> JoinHandle<T> {
     pub(crate) unsafe fn drop_unstarted(&self) {
         // SAFETY: the goroutine has never run, and the caller owns it. The payload is its result,
         // which is dropped unseen.
-        unsafe { (self.g.vtable.fail)(self.g, Box::new(())) };
+        unsafe { (self.g.vtable.drop_closure)(self.g) };
         let waiters = self.g.join.finish(false).expect("spawn: this handle is still there");
         waiters.wake_all();
     }

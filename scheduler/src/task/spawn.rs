@@ -1,6 +1,7 @@
 //! Spawning: from a closure to a goroutine on a run queue, and to the stack that it begins on.
 
 use std::alloc::Layout;
+use std::cell::Cell;
 use std::io;
 use std::panic::Location;
 use std::ptr::NonNull;
@@ -8,16 +9,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 
-use super::body::{self, InPlace, Kept, Task, fits};
+use super::body::{InPlace, Kept, Task, fits};
 use super::handle::JoinHandle;
-use crate::diag::fatal;
 use crate::gmp::block;
 use crate::gmp::scheduler::sched;
 use crate::gmp::{Attributes, GRef, Inside};
 use crate::machine::stack::{self, POOL, Stack};
 use crate::protocol::join::JoinWord;
 use crate::sched::entry;
-use crate::testing::mechanism::Mechanism;
+use crate::sched::stack_queue;
 use crate::wait::park;
 use crate::wait::ready;
 
@@ -30,6 +30,8 @@ pub struct Options {
     pub stack_size: Option<usize>,
     /// Whether the goroutine has an OS thread to itself, from its first instruction to its last.
     pub pinned: bool,
+    /// Whether the stack is taken by the spawn, which fails if there is none.
+    pub reserve_stack: bool,
     /// The spawn site that dumps show; `None` is the line of the call.
     ///
     /// This serves goroutines that are started on behalf of an earlier call.
@@ -39,12 +41,14 @@ pub struct Options {
 impl Options {
     /// Returns the options that the header keeps, which are usually none.
     fn into_attributes(self) -> io::Result<Option<Box<Attributes>>> {
-        let Self { name, stack_size, pinned, site: _ } = self;
+        let Self { name, stack_size, pinned, reserve_stack, site: _ } = self;
         if let Some(bytes) = stack_size {
             stack::class_for(bytes)?;
         }
-        let plain = name.is_none() && stack_size.is_none() && !pinned;
-        Ok((!plain).then(|| Box::new(Attributes { name, stack_size, pinned })))
+        let plain = name.is_none() && stack_size.is_none() && !pinned && !reserve_stack;
+        let reserve = || POOL.take(stack_size.unwrap_or_else(stack::default_reservation));
+        let reserved = Cell::new(reserve_stack.then(reserve).transpose()?);
+        Ok((!plain).then(|| Box::new(Attributes { name, stack_size, pinned, reserve_stack, reserved })))
     }
 }
 
@@ -140,59 +144,18 @@ where
 }
 
 /// Returns a stack for `g` to begin on.
-#[inline]
-pub(crate) fn stack_for(p: &mut Inside<'_>, g: GRef) -> io::Result<Stack> {
-    match g.stack_size() {
-        None => p.owned_mut().stacks.take(),
-        Some(bytes) => POOL.take(bytes),
-    }
-}
-
-/// The size of the stack on which the closure of a goroutine that cannot begin is dropped: as large
-/// as the goroutine's stack would have been.
-const FAIL_STACK: usize = 256 << 10;
-
-/// Ends a goroutine that cannot begin, as if it had panicked.
 ///
-/// Dropping its closure runs user code, so this happens on a thread of its own. If no thread is
-/// available, the process ends, because the goroutine's waiters would otherwise wait forever.
-#[cold]
-pub(crate) fn fail(g: GRef, error: io::Error) {
-    let text = format!("goroutine {} could not start: {error}", g.id);
-    fatal::warn(&text);
-    if !Mechanism::FailedStart.is_on() {
-        return;
+/// If there is none, `g` must wait: because of the error, or behind others.
+#[inline]
+pub(crate) fn stack_for(p: &mut Inside<'_>, g: GRef) -> Result<Stack, Option<io::Error>> {
+    if let Some(stack) = g.attributes.as_ref().and_then(|attributes| attributes.reserved.take()) {
+        return Ok(stack);
     }
-    let end = move || {
-        // SAFETY: the goroutine never ran, and this function owns it since it was taken from its
-        // queue.
-        unsafe { (g.vtable.fail)(g, Box::new(text)) };
-        end_outside(g);
-    };
-    if let Err(error) = thread::Builder::new().stack_size(FAIL_STACK).spawn(end) {
-        fatal::fatal(&format!(
-            "a goroutine could not start, and no thread could be started to drop its closure ({error})"
-        ));
+    if stack::demand() > 0 && stack_queue::must_wait(stack_queue::class_of(g)) {
+        return Err(None);
     }
-}
-
-/// Ends a goroutine on behalf of its waiters, on a thread that is not an M.
-fn end_outside(g: GRef) {
-    let mut detached = g.join.is_detached();
-    loop {
-        if detached {
-            // SAFETY: no handle is left that could take the result.
-            unsafe { (g.vtable.drop_result)(g) };
-        }
-        if let Some(waiters) = g.join.finish(detached) {
-            waiters.wake_all();
-            break;
-        }
-        detached = true;
-    }
-    sched().ended_outside.fetch_add(1, Ordering::Release);
-    if detached {
-        // SAFETY: the handle is gone, so this side owns the block.
-        unsafe { body::free(g) };
+    match g.stack_size() {
+        None => p.owned_mut().stacks.take().map_err(Some),
+        Some(bytes) => POOL.take(bytes).map_err(Some),
     }
 }

@@ -21,8 +21,6 @@ pub enum Mechanism {
     SignalChain,
     /// Signal handlers have their own stack where std provides none.
     AlternateStack,
-    /// A goroutine that gets no stack ends as if it had panicked.
-    FailedStart,
     /// A process that nothing can wake any more reports a deadlock and ends.
     DeadlockReport,
     /// Sysmon waits for a while before it checks for a deadlock.

@@ -351,6 +351,10 @@ impl Guarding {
         }
     }
 
+    pub(super) fn limit_mappings(&self, most: usize) {
+        self.most.store(most, Ordering::Relaxed);
+    }
+
     fn no_mapping(&self) -> io::Error {
         let (limit, setting) = memory::mapping_limit();
         let (most, method, mappings) = (self.most(), self.chosen(), self.mappings());

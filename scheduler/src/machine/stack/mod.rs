@@ -59,7 +59,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use corosensei::stack::StackPointer;
 
 pub(crate) use guards::Guards;
-pub(crate) use pool::{POOL, StackCache};
+pub(crate) use pool::{POOL, StackCache, add_demand, demand};
 pub(crate) use slot::SlotMeta;
 pub(crate) use trim::sweep;
 
@@ -197,6 +197,11 @@ pub(crate) fn set_default_reservation(bytes: usize) -> io::Result<()> {
 /// wanted.
 pub(crate) fn choose_guards(wanted: Guards) -> (Guards, Option<io::Error>) {
     POOL.choose_guards(wanted)
+}
+
+/// Sets how many mappings guard areas may take, for tests of what happens at the limit.
+pub fn limit_guard_mappings(most: usize) {
+    POOL.limit_guard_mappings(most);
 }
 
 /// Formats a number of bytes as a user would write it.

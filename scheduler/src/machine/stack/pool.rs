@@ -14,12 +14,16 @@
 //! counts only fall, along with the length of the list, so keeping them requires no access to the
 //! stacks themselves.
 //!
+//! # Spare stacks
+//! When no more stacks can be created, the last few free ones go only to goroutines that timers
+//! start. All others may be waiting for one of these: for the end of a context, for example.
+//!
 //! # Invariants
 //! * I1: a slot in a list or cache was left ([`SlotMeta::give`]) or never entered; no [`Stack`]
 //!   names it.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::arena::{Arena, arenas};
 use super::guards::{Guarding, Guards};
@@ -31,11 +35,33 @@ use crate::machine::sys::mutex::{Mutex, MutexGuard};
 const CACHE: usize = 64;
 const HALF: usize = CACHE / 2;
 
+/// When no more stacks can be created, this many of a class are kept for urgent use, but at most
+/// one in [`SPARE_ONE_IN`].
+const SPARE: usize = 16;
+const SPARE_ONE_IN: usize = 16;
+
 /// The number of free stacks of a class that always keep their pages.
 const KEEP: usize = 256;
 
 /// The process's stacks.
 pub(crate) static POOL: Pool = Pool::new();
+
+/// The number of goroutines that wait for a stack.
+static DEMAND: AtomicUsize = AtomicUsize::new(0);
+
+/// Returns the number of goroutines that wait for a stack.
+///
+/// While it is not zero, free stacks go to the pool instead of to caches, and who puts one there
+/// serves the goroutines that wait (`sched::stack_queue`).
+#[inline]
+pub(crate) fn demand() -> usize {
+    DEMAND.load(Ordering::Relaxed)
+}
+
+/// Changes the number of goroutines that wait for a stack.
+pub(crate) fn add_demand(change: isize) {
+    DEMAND.fetch_add(change.cast_unsigned(), Ordering::Relaxed);
+}
 
 /// Free stacks of all classes, and the arenas to which they belong.
 pub(crate) struct Pool {
@@ -49,6 +75,8 @@ struct FreeList {
     free: Vec<&'static SlotMeta>,
     low_water: usize,
     cold: usize,
+    /// The number of stacks of the class.
+    carved: usize,
     /// Where new slots are carved.
     arena: Option<&'static Arena>,
 }
@@ -80,6 +108,10 @@ impl Pool {
         self.guarding.chosen()
     }
 
+    pub(super) fn limit_guard_mappings(&self, most: usize) {
+        self.guarding.limit_mappings(most);
+    }
+
     pub(super) fn choose_guards(&self, wanted: Guards) -> (Guards, Option<io::Error>) {
         self.guarding.choose(wanted)
     }
@@ -95,6 +127,20 @@ impl Pool {
         Ok(Stack(meta))
     }
 
+    /// Takes a stack of this class if one is free, and creates none.
+    ///
+    /// The last few are for `urgent` use.
+    pub(crate) fn take_free(&'static self, class: Class, urgent: bool) -> Option<Stack> {
+        let mut list = self.list(class);
+        if !urgent && list.free.len() <= list.spare() {
+            return None;
+        }
+        let meta = list.pop()?;
+        drop(list);
+        meta.take();
+        Some(Stack(meta))
+    }
+
     /// Takes back a stack on which nothing runs.
     pub(crate) fn give(&'static self, stack: Stack) {
         let meta = stack.0;
@@ -105,8 +151,8 @@ impl Pool {
     /// Moves between one and `count` free slots to the end of `into`, the hottest last.
     fn take_many(&'static self, class: Class, into: &mut Vec<&'static SlotMeta>, count: usize) -> io::Result<()> {
         let mut list = self.list(class);
-        self.fill(class, &mut list, count)?;
-        list.split_off(count, into);
+        let available = self.fill(class, &mut list, count)?;
+        list.split_off(count.min(available), into);
         Ok(())
     }
 
@@ -114,16 +160,19 @@ impl Pool {
         self.list(class).free.extend(slots);
     }
 
-    /// Carves until the list has `count` slots.
+    /// Carves until the list has `count` slots beside the spare ones.
     ///
-    /// Fails only if the list stays empty.
-    fn fill(&'static self, class: Class, list: &mut FreeList, count: usize) -> io::Result<()> {
-        while list.free.len() < count {
+    /// Returns how many it has, and fails only if it has none.
+    fn fill(&'static self, class: Class, list: &mut FreeList, count: usize) -> io::Result<usize> {
+        loop {
+            let available = list.free.len().saturating_sub(list.spare());
+            if available >= count {
+                return Ok(available);
+            }
             if let Err(error) = self.carve(class, list) {
-                return if list.free.is_empty() { Err(error) } else { Ok(()) };
+                return if available == 0 { Err(error) } else { Ok(available) };
             }
         }
-        Ok(())
     }
 
     fn carve(&'static self, class: Class, list: &mut FreeList) -> io::Result<()> {
@@ -141,6 +190,7 @@ impl Pool {
                 // The new slots go below the existing ones, since they have no pages at all. The
                 // lowest address is taken first.
                 list.cold += slots.len();
+                list.carved += slots.len();
                 list.free.splice(0..0, slots.rev().filter_map(|slot| arena.slot(slot)));
                 return Ok(());
             }
@@ -214,7 +264,12 @@ impl Pool {
 
 impl FreeList {
     const fn new() -> Self {
-        Self { free: Vec::new(), low_water: 0, cold: 0, arena: None }
+        Self { free: Vec::new(), low_water: 0, cold: 0, carved: 0, arena: None }
+    }
+
+    /// Returns how many of the free stacks are for urgent use.
+    fn spare(&self) -> usize {
+        SPARE.min(self.carved / SPARE_ONE_IN)
     }
 
     fn pop(&mut self) -> Option<&'static SlotMeta> {
@@ -269,10 +324,10 @@ impl StackCache {
 
     /// Takes back a stack on which nothing runs, of any class.
     ///
-    /// Takes the pool's lock when the cache is full.
+    /// Takes the pool's lock when the cache is full, or when goroutines wait for stacks.
     #[inline]
     pub(crate) fn give(&mut self, stack: Stack) {
-        if stack.0.class() != self.class {
+        if stack.0.class() != self.class || demand() > 0 {
             return self.pool.give(stack);
         }
         stack.0.give();

@@ -6,10 +6,10 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{current, entry, next, sched, start_running, threads, ties};
+use super::{current, entry, next, sched, stack_queue, start_running, threads, ties};
 use crate::gmp::block;
 use crate::gmp::{Dispatch, GRef, Inside, M, State};
-use crate::machine::stack::POOL;
+use crate::machine::stack::{self, POOL};
 use crate::task::body;
 use crate::task::coroutine::{Owner, StackHead};
 
@@ -22,12 +22,15 @@ pub(super) fn recycle_stack(m: &'static M, head: *mut StackHead) {
         Some(mut p) => p.owned_mut().stacks.give(stack),
         None => POOL.give(stack),
     }
+    if stack::demand() > 0 {
+        stack_queue::serve();
+    }
 }
 
 /// Runs a goroutine, and then others that have never run, until none is available.
 ///
 /// Every coroutine executes this function.
-pub(super) fn on_stack(first: Owner) {
+pub(crate) fn on_stack(first: Owner) {
     // SAFETY: `run` resumes a fresh stack with its first goroutine.
     let Some(mut g) = (unsafe { GRef::from_ptr(first.cast()) }) else { return };
     loop {
@@ -57,7 +60,8 @@ fn finish(g: GRef, head: *mut StackHead) -> Option<GRef> {
         // SAFETY: the handle is gone, so this side owns the block.
         unsafe { free(p.as_mut().map(Inside::reborrow), g) };
     }
-    let mut p = p.filter(|p| m.locked_gs.get() == 0 && !p.is_retired())?;
+    // If goroutines wait for a stack, this one goes to the first of them.
+    let mut p = p.filter(|p| m.locked_gs.get() == 0 && !p.is_retired() && stack::demand() == 0)?;
     let Dispatch { g: next, inherit } = next::chosen_or_on_p(m, p.reborrow())?;
     if !next.starts_anywhere() || (m.is_tied() && ties::belongs_elsewhere(m, next)) {
         m.next_g.set(Some(Dispatch { g: next, inherit }));
