@@ -6,8 +6,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::SocketAddr;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic::{self};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
@@ -18,11 +17,8 @@ use std::time::Duration;
 use crate::common::child::{self, named, program};
 use crate::common::drops::OnDrop;
 use crate::common::{spin, text, until};
-use greenthread::__private::Mechanism;
-use greenthread::ctx::{self, Context};
+use greenthread::ctx::Context;
 use greenthread::net::{TcpListener, TcpStream};
-use greenthread::patterns::{Pipeline, parallel_map};
-use greenthread::sync::{WaitGroup, errgroup, singleflight};
 use greenthread::{
     Builder, blocking, channel, debug, go, process, scope, set_gomaxprocs, spawn, stack, time, yield_now,
 };

@@ -207,7 +207,7 @@ fn starts_pinned_and_large_ones() -> ExitCode {
     let parked: Vec<_> = (0..STACKS)
         .map(|_| {
             let ended = ended.clone();
-            spawn(move || drop(ended.recv()))
+            spawn(move || _ = ended.recv())
         })
         .collect();
     let pinned = Builder::new().pinned(true).spawn(|| {
@@ -265,7 +265,7 @@ fn reserves() -> ExitCode {
     let mut parked = Vec::new();
     let error = loop {
         let ended = ended.clone();
-        match builder().spawn(move || drop(ended.recv())) {
+        match builder().spawn(move || _ = ended.recv()) {
             Ok(handle) => parked.push(handle),
             Err(error) => break error,
         }
@@ -314,7 +314,7 @@ fn parks_all() -> ExitCode {
     let (_end, ended) = channel::bounded::<()>(0);
     for _ in 0..STACKS + 10 {
         let ended = ended.clone();
-        wg.go(move || drop(ended.recv()));
+        wg.go(move || _ = ended.recv());
     }
     wg.wait();
     ExitCode::SUCCESS
