@@ -2,14 +2,28 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::iter;
 use std::ops::Range;
 use std::ptr;
 use std::slice;
 
+use super::super::class_for;
 use super::super::guards::{Guarding, Guards};
+use super::super::pool::Pool;
 use super::{DEFAULT, Parked, methods, pool_of, with_each};
 use crate::machine::stack::Stack;
 use crate::machine::sys::memory::{self, Span, page_size};
+
+/// Takes stacks until there is none, and returns them with the error.
+fn take_all(pool: &'static Pool) -> (Vec<Stack>, io::Error) {
+    let mut stacks = Vec::new();
+    loop {
+        match pool.take(DEFAULT) {
+            Ok(stack) => stacks.push(stack),
+            Err(error) => return (stacks, error),
+        }
+    }
+}
 
 #[test]
 fn where_a_guard_takes_mappings_there_is_a_limit_and_a_reason() {
@@ -18,8 +32,12 @@ fn where_a_guard_takes_mappings_there_is_a_limit_and_a_reason() {
             continue;
         }
         let pool = pool_of(method, most);
-        let mut stacks: Vec<_> = (0..100).map(|_| pool.take(DEFAULT).unwrap()).collect();
-        let error = pool.take(DEFAULT).unwrap_err();
+        let (mut stacks, error) = take_all(pool);
+        assert_eq!(stacks.len(), 94, "the rest is for urgent use");
+        let urgent: Vec<_> = iter::from_fn(|| pool.take_free(class_for(DEFAULT).unwrap(), true)).collect();
+        assert_eq!(urgent.len(), 6);
+        urgent.into_iter().for_each(|stack| pool.give(stack));
+        assert!(pool.take_free(class_for(DEFAULT).unwrap(), false).is_none());
         assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
         let text = error.to_string();
         for part in ["the 100 stacks", method.name(), "mappings", "raise"] {

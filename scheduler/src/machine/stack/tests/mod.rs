@@ -234,7 +234,8 @@ fn the_cache_moves_batches_and_loses_nothing() {
             // Leaked on purpose, to check that the other stacks are in the pool.
             let _ = std::mem::ManuallyDrop::new(pool.take(DEFAULT).unwrap());
         }
-        assert_eq!(pool.stats().reserved, reserved + 16, "nothing new but the group of the large one");
+        let more = pool.stats().reserved - reserved;
+        assert!(more == 16 || more == 16 + 64, "{more}: only the group of the large one, and one with spare stacks");
     });
 }
 
