@@ -14,6 +14,7 @@ use std::io;
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, ToSocketAddrs};
 use std::panic;
+use std::thread;
 
 use greenthread_channels::{bounded, select_biased};
 use greenthread_ctx::Context;
@@ -220,12 +221,14 @@ fn look_up(ctx: &Context, resolver: Resolver) -> io::Result<Vec<SocketAddr>> {
     };
     greenthread_scheduler::go(reporting(lookup, move |end| drop(tx.send(end))));
     select_biased! {
-        recv(ended) -> end => {
-            let end = end.expect("net: a lookup always reports its end");
-            end.unwrap_or_else(|payload| panic::resume_unwind(payload))
-        }
+        recv(ended) -> end => returned(end.expect("net: a lookup always reports its end")),
         recv(ctx.done()) -> end => Err(ctx.ended(end).into()),
     }
+}
+
+/// Returns the result of a lookup that has ended, or resumes its panic.
+fn returned<T>(end: thread::Result<T>) -> T {
+    end.unwrap_or_else(|payload| panic::resume_unwind(payload))
 }
 
 /// Returns `true` if `to_socket_addrs` may call the resolver.
