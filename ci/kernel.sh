@@ -19,8 +19,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly target=x86_64-unknown-linux-gnu
-# The longest time that one guest may run, in seconds.
-readonly limit=${KERNEL_LIMIT:-900}
+# The longest time that one guest may run, in seconds; for `full`, four times as long.
+limit=${KERNEL_LIMIT:-600}
 read -ra kernels <<<"${KERNELS:-6.1 5.10}"
 folder=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}/kernel")
 mkdir -p "$folder"
@@ -36,13 +36,19 @@ esac
 packages=(--package greenthread-scheduler --lib
     --package greenthread --test goroutine --test isolated --test sched --test stress
     --package greenthread-examples --test echo --test parked)
-[[ $mode != full ]] || packages+=(--test memory --test net --test netpoll --test sync --test threads --test time
-    --package greenthread-channels --test channel --test select)
+# The guest's memory in MiB, of which the programs take a part.
+memory=4096
+if [[ $mode == full ]]; then
+    packages+=(--test memory --test net --test netpoll --test sync --test threads --test time
+        --package greenthread-channels --test channel --test select)
+    limit=$((limit * 4)) memory=8192
+fi
 names=()
 failed=0
 guest=
 work=$(mktemp -d "$folder/work.XXXXXX")
-trap '[[ -z $guest ]] || kill -KILL "$guest" 2>/dev/null || true; rm -rf "$work"' EXIT
+# `timeout` passes the signal on to the emulator.
+trap '[[ -z $guest ]] || kill -TERM "$guest" 2>/dev/null || true; rm -rf "$work"' EXIT
 
 install_tools() {
     local missing=()
@@ -103,7 +109,7 @@ build() {
         cp --link "$path" "$work/root$path" 2>/dev/null || cp "$path" "$work/root$path"
         ln -s "$path" "$work/root/t/$name"
     done < <(sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' "$work/built" | sort -u)
-    cp "$(command -v busybox)" "$work/root/bin/busybox"
+    cp /bin/busybox "$work/root/bin/busybox"
     cp ci/kernel/init "$work/root/init"
     chmod +x "$work/root/init"
 }
@@ -167,9 +173,9 @@ boot() {
     local log=$folder/$1/log begin=$SECONDS name line
     echo "--- Linux $1, output: $log"
     : >"$log"
-    # `-nodefaults` leaves out the network card; `panic=-1` and `-no-reboot` end a guest that panics.
-    # An emulated CPU that gets no time of the host's is no stall of the guest.
-    timeout --foreground --kill-after=5 "$limit" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 4096 \
+    # A guest that panics ends (`panic=-1`, `-no-reboot`). An emulated CPU that gets no time of the
+    # host's is no stall of the guest.
+    timeout --foreground --kill-after=5 "$limit" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m "$memory" \
         -nodefaults -no-reboot -display none -serial "file:$log" -kernel "$folder/$1/vmlinuz" -initrd "$work/initramfs" \
         -append "console=ttyS0 quiet panic=-1 mitigations=off rcupdate.rcu_cpu_stall_suppress=1 nowatchdog tsc=reliable" </dev/null &
     guest=$!
