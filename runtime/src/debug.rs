@@ -46,8 +46,8 @@
 //!
 //! The report needs `/proc`, so it exists on Linux only.
 //! [`Config::deadlock`](crate::config::Config::deadlock) switches it off. On kernels before 6.9 the
-//! report may be late: if the last thread that could have woken a goroutine is a foreign thread,
-//! the runtime notices the end of that thread only when something else happens.
+//! report may be up to a minute late: if the last thread that could have woken a goroutine is a
+//! foreign thread, the runtime looks for the end of that thread only now and then.
 
 pub use greenthread_scheduler::{Frame, GoroutineInfo, GoroutineState, Stats, WaitReason};
 

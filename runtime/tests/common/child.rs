@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use greenthread::__private::Mechanism;
 
+use super::watchdog::patiently;
 use super::{LIMIT, apart};
 
 /// The time that a child which hangs has to print its dump.
@@ -289,7 +290,7 @@ impl Program {
     /// Runs the child to its end. After `limit` it is asked for its goroutines and killed; then
     /// what it said is an error.
     fn run_within(mut self, limit: Duration) -> Result<Ended, Ended> {
-        let begin = Instant::now();
+        let (begin, limit) = (Instant::now(), patiently(limit));
         let pipes = self.0.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = pipes.spawn().expect("the child starts");
         let stdout = read_all(child.stdout.take().expect("the child has a pipe"));
@@ -304,7 +305,7 @@ impl Program {
                 // The dump needs the program `kill`.
                 let _ = Command::new("kill").args(["-QUIT", &child.id().to_string()]).status();
             }
-            if begin.elapsed() > limit + LAST_WORDS {
+            if begin.elapsed() > limit + patiently(LAST_WORDS) {
                 child.kill().expect("the child is ours");
             }
             thread::sleep(Duration::from_millis(2));

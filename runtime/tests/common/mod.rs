@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 use greenthread::debug::{self, GoroutineState};
 
 pub use random::{Rng, seed, storm_time};
-pub use watchdog::{LIMIT, watchdog, watchdog_after};
+pub use watchdog::{LIMIT, patiently, watchdog, watchdog_after};
 
 /// The time within which a finished test must leave nothing behind.
 const CLEANUP_LIMIT: Duration = Duration::from_secs(10);
@@ -140,7 +140,7 @@ fn wait_for_cleanup(open_before: usize) {
         let io = stats.io_descriptors + stats.io_waiters;
         stats.goroutines == 0 && stats.timers + stats.stacks_in_use + io == 0 && descriptors() <= open_before
     };
-    let end = Instant::now() + CLEANUP_LIMIT;
+    let end = Instant::now() + patiently(CLEANUP_LIMIT);
     while !nothing_is_left() {
         let open = descriptors();
         assert!(Instant::now() < end, "left behind: {open} descriptors, {:?}\n{}", debug::stats(), debug::dump());

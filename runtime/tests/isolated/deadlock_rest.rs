@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::common::child::{self, named, program};
 use crate::common::quiescence;
+use greenthread::__private::Mechanism;
 use greenthread::channel::never;
 use greenthread::{Builder, debug, go, spawn, yield_now};
 
@@ -23,8 +24,15 @@ pub(crate) const SUITE: child::Suite = child::suite!(TESTS, PROGRAMS);
 
 const TESTS: &[child::Test] = named![late_changes_are_noticed_without_wakeups];
 
-const PROGRAMS: &[child::Main] =
-    named![becomes_idle, a_thread_ends, a_thread_falls_asleep, hogs_come_back, pinned_hogs_come_back];
+const PROGRAMS: &[child::Main] = named![
+    becomes_idle,
+    becomes_idle_unwatched,
+    a_thread_ends,
+    a_thread_ends_unwatched,
+    a_thread_falls_asleep,
+    hogs_come_back,
+    pinned_hogs_come_back,
+];
 
 fn sleep_forever() {
     let _ = never::<()>().recv();
@@ -37,11 +45,22 @@ fn becomes_idle() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// Checks the same on a kernel that does not report the end of a thread.
+fn becomes_idle_unwatched() -> ExitCode {
+    child::without(Mechanism::ThreadEnd);
+    becomes_idle()
+}
+
 fn a_thread_ends() -> ExitCode {
     go!(sleep_forever);
     drop(thread::spawn(|| thread::sleep(REST)));
     sleep_forever();
     ExitCode::SUCCESS
+}
+
+fn a_thread_ends_unwatched() -> ExitCode {
+    child::without(Mechanism::ThreadEnd);
+    a_thread_ends()
 }
 
 fn a_thread_falls_asleep() -> ExitCode {
@@ -89,8 +108,9 @@ fn late_changes_are_noticed_without_wakeups() {
     let reported = |name| drop(program(name).env("GOMAXPROCS", "2").run().exits_with(2).says(REPORT));
     thread::scope(|scope| {
         scope.spawn(|| program("becomes_idle").run().exits_with(0).says_nothing());
-        // Kernels before 6.9 do not report the end of a thread.
+        scope.spawn(|| program("becomes_idle_unwatched").run().exits_with(0).says_nothing());
         scope.spawn(|| reported("a_thread_ends"));
+        scope.spawn(|| reported("a_thread_ends_unwatched"));
         scope.spawn(|| reported("a_thread_falls_asleep"));
         scope.spawn(|| reported("hogs_come_back"));
         scope.spawn(|| reported("pinned_hogs_come_back"));

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::common::child::{self, named, program};
-use crate::common::{Rng, check, check_from_thread, seed, until};
+use crate::common::{LIMIT, Rng, check, check_from_thread, patiently, seed, until};
 use greenthread::__private::Mechanism;
 use greenthread::channel::{self, Receiver, Sender};
 use greenthread::debug::{self, GoroutineInfo, GoroutineState, WaitReason};
@@ -68,7 +68,7 @@ fn raise(signal: &str) {
 /// Waits until a signal ends the process.
 fn quit() -> ExitCode {
     raise("QUIT");
-    thread::sleep(Duration::from_secs(60));
+    thread::sleep(patiently(LIMIT));
     ExitCode::FAILURE
 }
 

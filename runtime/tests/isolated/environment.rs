@@ -2,6 +2,7 @@
 //!
 //! The tests do without the usual harness, so that only the child prints (see `common::child`).
 
+use std::fs;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,6 +29,7 @@ const TESTS: &[child::Test] = named![
     schedtrace_prints_gos_lines,
     scheddetail_prints_gos_lines,
     a_bad_godebug_is_named,
+    little_memory_is_charged_in_advance,
 ];
 
 const PROGRAMS: &[child::Main] = named![
@@ -37,6 +39,7 @@ const PROGRAMS: &[child::Main] = named![
     blocks_many_threads,
     leaves_runnext_and_timers,
     works_for_a_while,
+    prints_writable_memory,
 ];
 
 fn prints_procs() -> ExitCode {
@@ -55,6 +58,15 @@ fn prints_config() -> ExitCode {
     prints_procs();
     prints_stack();
     assert!(Config::default().install().is_err());
+    ExitCode::SUCCESS
+}
+
+fn prints_writable_memory() -> ExitCode {
+    let handles: Vec<_> = (0..100).map(|n| spawn(move || n)).collect();
+    handles.into_iter().for_each(|handle| _ = handle.join().unwrap());
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let field = status.lines().find_map(|line| line.strip_prefix("VmData:")?.strip_suffix("kB"));
+    println!("{}", field.map_or("0", str::trim));
     ExitCode::SUCCESS
 }
 
@@ -245,4 +257,12 @@ fn a_bad_godebug_is_named() {
     with("prints_procs", "GODEBUG", "schedtrace=often").says("schedtrace=often");
     with("prints_procs", "GODEBUG", "scheddetail=7").says("scheddetail=7");
     with("prints_procs", "GODEBUG", "gctrace=1,madvdontneed=1,,x").says_nothing();
+}
+
+/// Where memory is charged before it is touched (`vm.overcommit_memory=2`, `ulimit -d`), a small
+/// program must not pay for what only a large one will use.
+fn little_memory_is_charged_in_advance() {
+    let ended = program("prints_writable_memory").env("GOMAXPROCS", "2").run().exits_with(0);
+    let kb: u64 = ended.stdout.trim().parse().unwrap();
+    assert!(kb < 200 << 10, "{kb} KiB of writable memory");
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::common::{check, check_from_thread, parked, storm, until};
 use greenthread::ctx::Context;
 use greenthread::net::{Async, TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixStream};
-use greenthread::{debug, scope, spawn, yield_now};
+use greenthread::{debug, scope, spawn, time, yield_now};
 
 /// Checks that `result` is the error of an operation on a closed socket.
 fn assert_closed<T>(result: io::Result<T>) {
@@ -30,7 +30,15 @@ fn tcp_pair() -> (TcpStream, TcpStream) {
 
 fn fill(stream: &TcpStream) {
     stream.set_nonblocking(true).unwrap();
-    while { stream }.write(&[0; 65_536]).is_ok() {}
+    // When the buffer is full, the peer's system may still be about to take something out of it.
+    let mut full_since = Instant::now();
+    while full_since.elapsed() < Duration::from_millis(100) {
+        if { stream }.write(&[0; 65_536]).is_ok() {
+            full_since = Instant::now();
+        } else {
+            time::sleep(Duration::from_millis(1));
+        }
+    }
     stream.set_nonblocking(false).unwrap();
 }
 

@@ -75,10 +75,10 @@
 //!
 //! One thread that is awake is enough to watch. As long as it lives, it rules out a deadlock. If it
 //! ends or sleeps, sysmon looks for another one in the list of the process's threads. Sysmon waits
-//! for the end of the thread with [`crate::machine::sys::thread_end`]. The last row does not apply
-//! on a kernel without such descriptors (before Linux 6.9), or if descriptors run out. A deadlock
-//! that arises only from the end of a foreign thread is then not noticed until something else
-//! happens.
+//! for the end of the thread with [`crate::machine::sys::thread_end`]. On a kernel without such
+//! descriptors (before Linux 6.9), or if descriptors run out, sysmon looks again after a second,
+//! then after two, and so on up to 64: a deadlock that arises only from the end of a foreign thread
+//! is reported that much later.
 //!
 //! # Limits
 //! * Systems without Linux's `/proc`, or with a `/proc` that belongs to another namespace, never
@@ -97,8 +97,8 @@
 //!   describe a single instant. If a thread ends just when the kernel reaches it, the list ends
 //!   there, and the thread that it has started is missing. A test in which each thread starts the
 //!   next one and ends finds this within seconds.
-//! * Checking every few seconds while foreign threads live: a program that does nothing would never
-//!   be quiet.
+//! * Checking every few seconds while foreign threads live, where the system reports their end: a
+//!   program that does nothing would never be quiet.
 //! * Destructors of thread-locals as the sign that a thread ends: threads that have never called us
 //!   have none.
 //!

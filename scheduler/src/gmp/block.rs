@@ -170,8 +170,8 @@ impl Depot {
         let size = (class + 1) * STEP;
         let bytes = size * MAGAZINE as usize;
         if self.left < bytes {
-            // The rest of the old region, less than 64 KiB, is not worth a list of its own.
-            let Some((fresh, left)) = region::reserve() else {
+            // The rest of the old part, less than 64 KiB, is not worth a list of its own.
+            let Some((fresh, left)) = region::take() else {
                 handle_alloc_error(Layout::from_size_align(bytes, STEP).expect("block: a valid layout"));
             };
             (self.fresh, self.left) = (fresh, left);
@@ -180,13 +180,13 @@ impl Depot {
         // Blocks are pushed from the end, so that they are handed out in the order of their
         // addresses.
         for n in (0..MAGAZINE as usize).rev() {
-            // SAFETY: the region has at least `bytes` left, and this depot owns that part of it.
+            // SAFETY: the part has at least `bytes` left, and this depot owns that part of it.
             unsafe {
                 let block = self.fresh.add(n * size);
                 magazine.push(NonNull::new_unchecked(block));
             }
         }
-        // SAFETY: the region has at least `bytes` left, so this is its end at most.
+        // SAFETY: the part has at least `bytes` left, so this is its end at most.
         self.fresh = unsafe { self.fresh.add(bytes) };
         self.left -= bytes;
         magazine

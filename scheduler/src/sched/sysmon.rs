@@ -46,6 +46,7 @@
 //! checks whether it will ever be needed again ([`crate::diag::deadlock`]). It then sleeps until an
 //! M takes a P ([`Sched::wake_sysmon`](crate::gmp::scheduler::Sched::wake_sysmon)), until stacks
 //! are due to be trimmed, or until the end of a thread whose existence alone rules out a deadlock.
+//! If it cannot wait for that end, it looks again after [`UNWATCHED_NS`].
 //!
 //! # Rejected
 //! * Go's period of 20 us whenever something runs: that would make sysmon itself the busiest thread
@@ -57,6 +58,7 @@
 
 mod retake;
 
+use std::ops::RangeInclusive;
 use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
@@ -100,6 +102,11 @@ const BLOCKED_NS: u64 = TICK_NS;
 /// How long all Ps must have been idle before sysmon sleeps for good.
 const LINGER_NS: u64 = 50 * MS;
 
+/// How long sysmon sleeps at first, and at most, beside a thread whose end it cannot wait for.
+///
+/// The pauses double, so that an idle process soon wakes up about once a minute.
+const UNWATCHED_NS: RangeInclusive<u64> = 1000 * MS..=64_000 * MS;
+
 /// How often sysmon reads the number of usable CPUs.
 const FOLLOW_CPUS_NS: u64 = 1000 * MS;
 
@@ -113,6 +120,7 @@ pub(crate) fn main(trace: Option<Trace>) -> ! {
     let mut inboxes = ties::InboxWatch::new(busy_at);
     let mut start_at = None;
     let mut polls = PollWatch { count: 0, since: busy_at };
+    let mut unwatched_ns = *UNWATCHED_NS.start();
     loop {
         let now = clock::now();
         clock::advance_coarse(now);
@@ -135,8 +143,10 @@ pub(crate) fn main(trace: Option<Trace>) -> ! {
         let trace_at = trace.as_mut().map(|trace| trace.print_if_due(now));
         let wake_at = [start_at, sweep_at, stacks_at, inboxes_at, trace_at].into_iter().flatten().min();
         let linger = if Mechanism::Linger.is_on() { LINGER_NS } else { 0 };
-        if rest(sched, now, retaker.pause(), now - busy_at >= linger, wake_at) {
+        let pause = if now - busy_at < linger { Some(retaker.pause()) } else { None };
+        if rest(sched, now, pause, wake_at, &mut unwatched_ns) {
             busy_at = clock::now();
+            unwatched_ns = *UNWATCHED_NS.start();
         }
     }
 }
@@ -171,13 +181,13 @@ impl PollWatch {
     }
 }
 
-/// Sleeps until the next tick or, if all Ps have been idle for a long time, until `wake_at` or
-/// until sysmon is woken.
+/// Sleeps for `pause` or, if there is none since all Ps have been idle for a long time, until
+/// `wake_at` or until sysmon is woken.
 ///
 /// Returns `true` if sysmon was woken.
-fn rest(sched: &'static Sched, now: u64, pause: u64, quiet: bool, wake_at: Option<u64>) -> bool {
+fn rest(sched: &'static Sched, now: u64, pause: Option<u64>, wake_at: Option<u64>, unwatched_ns: &mut u64) -> bool {
     let sysmon = &sched.sysmon;
-    if !quiet {
+    if let Some(pause) = pause {
         let pause = if chaos::is_on() { pause.min(TICK_NS / 8) } else { pause };
         return sysmon.parker.park_timeout(Duration::from_nanos(pause));
     }
@@ -187,20 +197,28 @@ fn rest(sched: &'static Sched, now: u64, pause: u64, quiet: bool, wake_at: Optio
     // other half of that pair.
     fence(Ordering::SeqCst);
     let timeout = wake_at.map(|at| Duration::from_nanos(at.saturating_sub(now).max(TICK_NS)));
-    let woken = sched.idle.counts().0 < sched.procs() || sleep(sched, timeout);
+    let woken = sched.idle.counts().0 < sched.procs() || sleep(sched, timeout, unwatched_ns);
     sysmon.asleep.store(false, Ordering::SeqCst);
     woken
 }
 
 /// Sleeps until sysmon is woken or `timeout` has passed.
 ///
-/// Returns `true` if it was woken.
-fn sleep(sched: &'static Sched, timeout: Option<Duration>) -> bool {
+/// Where the end of a thread matters but cannot be waited for, the sleep also ends after
+/// `unwatched_ns`, which doubles. Returns `true` if sysmon was woken.
+fn sleep(sched: &'static Sched, mut timeout: Option<Duration>, unwatched_ns: &mut u64) -> bool {
     let sysmon = &sched.sysmon;
     exhaustion::check(sched);
-    let awake = deadlock::check(sched);
-    if let Some(woken) = awake.and_then(|thread| sleep_beside(sysmon, thread, timeout)) {
-        return woken;
+    if let Some(thread) = deadlock::check(sched) {
+        let watches = Mechanism::ThreadEnd.is_on();
+        if let Some(woken) = watches.then(|| sleep_beside(sysmon, thread, timeout)).flatten() {
+            return woken;
+        }
+        let unwatched = Duration::from_nanos(*unwatched_ns);
+        if timeout.is_none_or(|timeout| timeout >= unwatched) {
+            timeout = Some(unwatched);
+            *unwatched_ns = (*unwatched_ns * 2).min(*UNWATCHED_NS.end());
+        }
     }
     match timeout {
         Some(timeout) => sysmon.parker.park_timeout(timeout),

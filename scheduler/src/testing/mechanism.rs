@@ -27,6 +27,10 @@ pub enum Mechanism {
     ///
     /// The check is right without the wait; tests check more often that way.
     Linger,
+    /// Sysmon is woken by the end of a thread that alone ruled out a deadlock.
+    ///
+    /// Kernels before Linux 6.9 do not offer that; sysmon looks now and then instead.
+    ThreadEnd,
     /// A goroutine is not resumed while a dump reads its stack.
     StillStacks,
     /// A dump asks the threads of running goroutines for their stacks.
