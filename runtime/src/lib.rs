@@ -199,7 +199,6 @@ mod builder;
 mod go;
 #[cfg(any(feature = "net", feature = "signal"))]
 mod io_wait;
-#[cfg_attr(not(feature = "patterns"), expect(dead_code))]
 mod scope;
 mod task;
 

@@ -51,7 +51,6 @@
 mod barrier;
 mod blocking_wait;
 mod condvar;
-#[cfg_attr(not(feature = "net"), expect(dead_code))]
 mod ending;
 pub mod errgroup;
 mod guard;
