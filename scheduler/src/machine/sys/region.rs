@@ -50,15 +50,9 @@ pub(crate) fn take() -> Option<(*mut u8, usize)> {
 
 /// Reserves `len` bytes, aligned to 2 MiB.
 fn reserve(len: usize) -> Option<Range<usize>> {
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-    // SAFETY: a new mapping at an address of the system's choice touches nothing that exists.
-    let start = unsafe { libc::mmap(ptr::null_mut(), len + HUGE, libc::PROT_NONE, flags, -1, 0) };
-    if start == libc::MAP_FAILED {
-        return None;
-    }
-    // The mapping is HUGE longer than `len`, so the aligned start and the `len` bytes after it lie
-    // inside.
-    let aligned = start.expose_provenance().next_multiple_of(HUGE);
+    // The reservation is HUGE longer than `len`, so the aligned start and the `len` bytes after it
+    // lie inside.
+    let aligned = memory::reserve(len + HUGE).ok()?.next_multiple_of(HUGE);
     advise_huge(aligned..aligned + len);
     Some(aligned..aligned + len)
 }
