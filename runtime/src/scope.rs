@@ -111,7 +111,7 @@ impl<'scope> Scope<'scope, '_> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
-        // Only a stack size can be refused, and the default options do not set one.
+        // Only a stack can be refused, and the default options do not ask for one.
         self.spawn_with(f, Options::default()).expect("scope: default options are possible")
     }
 

@@ -28,6 +28,7 @@ const TESTS: &[child::Test] = named![
     a_deadline_needs_no_free_stack,
     a_stack_can_be_reserved,
     a_raised_limit_is_noticed,
+    address_space_that_is_freed_is_noticed,
     if_nothing_can_end_it_is_a_deadlock,
     without_any_stack_it_is_a_deadlock,
 ];
@@ -40,6 +41,7 @@ const PROGRAMS: &[child::Main] = named![
     waits_for_a_deadline,
     reserves,
     raises_the_limit,
+    frees_address_space,
     parks_all,
     has_no_stack,
 ];
@@ -306,6 +308,24 @@ fn a_raised_limit_is_noticed() {
     with_each_number_of_ps("raises_the_limit", |ended| {
         warns_once(ended).prints("0\n");
     });
+}
+
+/// Needs a stack while something else has taken the address space.
+fn frees_address_space() -> ExitCode {
+    limit_address_space(2 << 30);
+    let taken = Vec::<u8>::with_capacity(1600 << 20);
+    let waiter = spawn(|| 7);
+    until(|| debug::stats().stack_waiters == 1);
+    drop(taken);
+    println!("{:?}", waiter.join().ok());
+    ExitCode::SUCCESS
+}
+
+fn address_space_that_is_freed_is_noticed() {
+    for guards in ["auto", "holes"] {
+        let program = program("frees_address_space").env("GREENTHREAD_STACK", "512m");
+        warns_once(program.env("GREENTHREAD_GUARDS", guards).run()).prints("Some(7)\n");
+    }
 }
 
 fn parks_all() -> ExitCode {

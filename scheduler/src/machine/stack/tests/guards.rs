@@ -6,6 +6,7 @@ use std::iter;
 use std::ops::Range;
 use std::ptr;
 use std::slice;
+use std::thread;
 
 use super::super::class_for;
 use super::super::guards::{Guarding, Guards};
@@ -98,6 +99,21 @@ fn no_later_mapping_is_placed_in_a_hole() {
 }
 
 #[test]
+fn no_two_arenas_of_holes_overlap() {
+    const LEN: usize = 3 << 20;
+    if Guards::Holes.check().is_err() {
+        return;
+    }
+    let find = || (0..500).map(|_| memory::find_unclaimed(LEN).unwrap()).collect::<Vec<_>>();
+    let mut starts: Vec<usize> = thread::scope(|scope| {
+        let finders: Vec<_> = (0..4).map(|_| scope.spawn(find)).collect();
+        finders.into_iter().flat_map(|finder| finder.join().unwrap()).collect()
+    });
+    starts.sort_unstable();
+    assert!(starts.windows(2).all(|pair| pair[0] + LEN <= pair[1]), "{starts:x?}");
+}
+
+#[test]
 fn what_the_program_maps_among_holes_is_left_alone() {
     if Guards::Holes.check().is_err() {
         return;
@@ -117,7 +133,7 @@ fn what_the_program_maps_among_holes_is_left_alone() {
     parked.into_iter().for_each(|parked| pool.give(parked.end()));
     pool.give(first);
     // SAFETY: the page was mapped above, and is not in use.
-    unsafe { memory::release(page.range()) };
+    unsafe { memory::release(there..there + page_size()) };
 }
 
 #[test]

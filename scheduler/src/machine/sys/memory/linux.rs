@@ -7,6 +7,7 @@ use std::os::fd::AsRawFd;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use super::super::mutex::Mutex;
 use super::{Span, map, page_size, release, residents_by_mincore};
 
 pub(super) const MAP_STACK: libc::c_int = libc::MAP_STACK;
@@ -15,6 +16,12 @@ const PIDFD_SELF: libc::c_int = -10001;
 
 /// `true` until `process_madvise` on ourselves fails for the first time.
 static BATCHES: AtomicBool = AtomicBool::new(true);
+
+impl Span {
+    pub(crate) fn range(&self) -> Range<usize> {
+        self.0.iov_base.addr()..self.0.iov_base.addr() + self.0.iov_len
+    }
+}
 
 pub(super) fn avoid_huge_pages(span: &Span) {
     // SAFETY: the page size does not affect the contents. A kernel without huge pages refuses,
@@ -45,27 +52,33 @@ pub(crate) unsafe fn guard(spans: &[Span]) -> io::Result<()> {
 /// (`ulimit -s unlimited`), it hands them out from a third of the address space up. The executable
 /// and its heap lie at two thirds, or at the very bottom. The result is between an eighth and a
 /// quarter, far from all of them.
+///
+/// No two calls return the same addresses.
 pub(crate) fn find_unclaimed(len: usize) -> io::Result<usize> {
-    /// The start of the last range found: searches continue below it.
-    static LAST: AtomicUsize = AtomicUsize::new(0);
+    /// The start of the last range that was returned or is occupied: searches continue below it.
+    /// The lock is held during a search, because a range that was returned looks free until
+    /// something is mapped there.
+    static LAST: Mutex<Option<usize>> = Mutex::new(None);
     let space = address_space()?;
     let window = space / 8..space / 4;
-    let mut end = match LAST.load(Ordering::Relaxed) {
-        0 => window.end,
-        last => last,
-    };
-    while let Some(start) = end.checked_sub(len.next_multiple_of(APART)).filter(|&start| start >= window.start) {
-        LAST.store(start, Ordering::Relaxed);
+    let mut last = LAST.lock();
+    loop {
+        let start = last.unwrap_or(window.end).checked_sub(len.next_multiple_of(APART));
+        let start = start.filter(|&start| start >= window.start).ok_or(io::ErrorKind::OutOfMemory)?;
         let span = Span::new(start..start + len);
         // This finds out whether anything is mapped there, and keeps nothing.
-        if map_fixed(&span, libc::PROT_NONE).is_ok() {
-            // SAFETY: the mapping was made a moment ago, and no other code knows it.
-            unsafe { release(span.range()) };
-            return Ok(start);
+        match map_fixed(&span, libc::PROT_NONE) {
+            Ok(()) => {
+                // SAFETY: the mapping was made a moment ago, and no other code knows it.
+                unsafe { release(span.range()) };
+                *last = Some(start);
+                return Ok(start);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => *last = Some(start),
+            // There is no room anywhere (`ulimit -v`), at the moment.
+            Err(error) => return Err(error),
         }
-        end = start;
     }
-    Err(io::ErrorKind::OutOfMemory.into())
 }
 
 /// What the starts of unclaimed ranges are multiples of.

@@ -42,10 +42,6 @@ impl Span {
         self.0.iov_len == 0
     }
 
-    pub(crate) fn range(&self) -> Range<usize> {
-        self.0.iov_base.addr()..self.0.iov_base.addr() + self.0.iov_len
-    }
-
     /// Advises the system on this range alone.
     ///
     /// # Safety
