@@ -179,16 +179,20 @@ fn a_goroutine_tied_to_a_locked_thread_runs_there() {
             })
         });
         let home = places.recv().unwrap();
-        // Goroutines run one after the other, until one has run on that thread.
+        // The thread may sleep below many others, and an idle thread is woken only if the ones above
+        // it are taken. So there are goroutines for all threads.
         until(|| {
             let locks = move || {
                 let is_there = thread_number() == home;
                 if is_there {
                     stay_locked();
+                } else {
+                    blocking(|| thread::sleep(Duration::from_millis(20)));
                 }
                 is_there
             };
-            spawn(locks).join().unwrap()
+            let all: Vec<_> = (0..debug::stats().threads).map(|_| spawn(locks)).collect();
+            all.into_iter().any(|one| one.join().unwrap())
         });
         go_on.send(()).unwrap();
         assert_eq!(holder.join().unwrap(), (home, home));
