@@ -380,3 +380,37 @@ fn sleepers_that_compute_do_not_starve_yielders() {
         });
     });
 }
+
+/// The Ps of hogs are lent, and yielders keep each loan going. Goroutines behind a crowd that has
+/// not begun do not wait for the end of a loan.
+#[test]
+fn yielders_on_lent_ps_do_not_starve_the_backlog() {
+    fn spawner() {
+        let (stop, turns) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        for _ in 0..3 {
+            let (hogs, yielders, turns) = (Arc::clone(&stop), Arc::clone(&stop), Arc::clone(&turns));
+            go!(move || while !hogs.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            });
+            go!(move || until(|| {
+                turns.fetch_add(1, Ordering::Relaxed);
+                yielders.load(Ordering::Relaxed)
+            }));
+        }
+        time::sleep(Duration::from_millis(40));
+        let (wait, end) = channel::bounded::<()>(0);
+        for _ in 0..1000 {
+            let end = end.clone();
+            go!(move || assert!(end.recv().is_err()));
+        }
+        let before = turns.load(Ordering::Relaxed);
+        (0..50).for_each(|_| spawn(yield_now).join().unwrap());
+        let others = turns.load(Ordering::Relaxed) - before;
+        stop.store(true, Ordering::Relaxed);
+        drop(wait);
+        // One of the crowd begins in 61 turns.
+        assert!(others < 600_000, "the yielders had {others} turns");
+    }
+
+    without_chaos(|| check_on(2, || spawn(spawner).join().unwrap()));
+}

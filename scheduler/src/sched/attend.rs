@@ -9,6 +9,7 @@ use crate::machine::stack;
 use crate::netpoll::poll;
 use crate::sched::hogs;
 use crate::sched::stack_queue;
+use crate::sched::turns::GLOBAL_TICK;
 use crate::time::clock;
 use crate::wait::ready;
 
@@ -35,7 +36,7 @@ pub(crate) fn attend(p: &mut Inside<'_>) -> Attended {
         look_around(p);
     }
     if flags.has(OwnerFlags::LENT) {
-        return next_on_loan(p);
+        return next_on_loan(p, flags.has(OwnerFlags::LOOK_AROUND));
     }
     if p.owned_mut().turns.arrivals_first(clock::now) {
         if let Some(g) = next_arrival(p) {
@@ -91,7 +92,11 @@ fn next_arrival(p: &Inside<'_>) -> Option<GRef> {
 /// Chooses the next goroutine on a P that is lent.
 ///
 /// Goroutines that will probably compute, like the lender's, are not chosen but deferred.
-fn next_on_loan(p: &mut Inside<'_>) -> Attended {
+///
+/// As on a P that is not lent, no queue waits for another to become empty: a goroutine that yields
+/// in a loop keeps the loan going forever. If the P `looks` around, its own queues go first, and
+/// every 61st time slice begins with the global queue or the backlog.
+fn next_on_loan(p: &mut Inside<'_>, looks: bool) -> Attended {
     if p.owned_mut().turns.deferred_first() {
         // The borrower has been busy for as long as a time slice, so the lender will not get the P
         // back.
@@ -100,8 +105,18 @@ fn next_on_loan(p: &mut Inside<'_>) -> Attended {
     }
     let sched = sched();
     let mut deferred_some = false;
+    let mut first = match (looks, p.slices().is_multiple_of(GLOBAL_TICK)) {
+        (true, _) => p.pop_backlog().or_else(|| p.pop()),
+        (false, true) => sched.global.take().or_else(|| p.pop_backlog()),
+        (false, false) => None,
+    };
     let next = loop {
-        let waits = p.pop_arrival().or_else(|| p.runnext().take()).or_else(|| p.pop()).or_else(|| sched.global.take());
+        let waits = first
+            .take()
+            .or_else(|| p.pop_arrival())
+            .or_else(|| p.runnext().take())
+            .or_else(|| p.pop())
+            .or_else(|| sched.global.take());
         match waits {
             Some(g) if hogs::is_likely_hog(g) => {
                 sched.global.push_deferred(g);

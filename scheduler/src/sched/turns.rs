@@ -30,6 +30,11 @@
 //! *Putting arrivals behind what is queued*: the wait is then the number of goroutines that
 //! compute, times their turns.
 
+/// One time slice in this many begins with goroutines that are not in the local queue.
+///
+/// It is Go's number; it is prime, so that it does not coincide with a pattern.
+pub(crate) const GLOBAL_TICK: u32 = 61;
+
 /// A deferred goroutine goes first in one look out of this many: once in 10 ms.
 const LOOKS_PER_DEFERRED: u8 = 5;
 

@@ -24,13 +24,9 @@ use crate::netpoll::poll;
 use crate::sched::attend::{Attended, attend};
 use crate::sched::entry;
 use crate::sched::search::{SearchResult, search, steal, take_global};
+use crate::sched::turns::GLOBAL_TICK;
 use crate::testing::chaos;
 use crate::time::clock;
-
-/// One time slice in this many begins with goroutines that are not in the local queue.
-///
-/// It is Go's number; it is prime, so that it does not coincide with a pattern.
-const GLOBAL_TICK: u32 = 61;
 
 /// One dispatch in this many polls for I/O, without blocking.
 const POLL_TICK: u32 = 61;
