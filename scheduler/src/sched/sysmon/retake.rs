@@ -154,7 +154,9 @@ impl Retaker {
         if blocked && !m.is_runnable() {
             self.retake_blocked(look);
         } else if kept >= SLICE_NS {
-            self.retake_hog(look);
+            // On a busy machine, a thread may have waited for a CPU all the time.
+            let computed = cpu == 0 || cpu.saturating_sub(record.cpu) >= SLICE_NS / 8;
+            self.retake_hog(look, computed);
         }
     }
 
@@ -167,12 +169,16 @@ impl Retaker {
         }
     }
 
-    /// Takes the P from an M that computes, either for good or as a loan.
-    fn retake_hog(&mut self, look: &Look) {
+    /// Takes the P from an M that computes or waits for a CPU, either for good or as a loan.
+    ///
+    /// `computed` says whether its goroutine has had enough CPU time to be called a hog.
+    fn retake_hog(&mut self, look: &Look, computed: bool) {
         let Look { sched, p, m, now } = *look;
         let hogged = |m: &'static M| {
-            m.set_hogged(true);
-            m.current().into_iter().for_each(hogs::note);
+            if computed {
+                m.set_hogged(true);
+                m.current().into_iter().for_each(hogs::note);
+            }
         };
         let taken = if self.hogs.has_room(self.cpus, sched.global.has_deferred(), now) || p.is_retired() {
             look.take(handoff::retake, hogged)
