@@ -15,8 +15,6 @@
 #       thread-locals at the end of the process only in a dynamically linked program
 #   hogs::a_crowd_of_blocked_threads_is_found_quickly  asserts that 200 threads start and are found
 #       in 200 ms, for which the emulator is too slow
-#   os_threads::a_goroutine_tied_to_a_locked_thread_runs_there (full)  waits until chance brings a
-#       goroutine to one of several idle threads, and in the emulator always the same ones are used
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -162,10 +160,9 @@ add_jobs() {
         job chaos 200 "export GREENTHREAD_CHAOS=$seed; /t/stress steal:: mixed:: && /t/isolated chaos::"
     fi
     [[ $mode == full ]] || return 0
-    for test in goroutine memory net netpoll stress sync time channel select parked echo; do
+    for test in goroutine memory net netpoll stress sync threads time channel select parked echo; do
         job "all-$test" 400 "/t/$test"
     done
-    job all-threads 400 '/t/threads --skip tied_to_a_locked_thread'
     job all-sched 400 '/t/sched --skip a_crowd_of_blocked_threads'
     job all-isolated 800 "/t/isolated $late"
     job all-scheduler 400 /t/greenthread_scheduler

@@ -179,8 +179,8 @@ fn a_goroutine_tied_to_a_locked_thread_runs_there() {
             })
         });
         let home = places.recv().unwrap();
-        // The thread may sleep below many others, and an idle thread is woken only if the ones above
-        // it are taken. So there are goroutines for all threads.
+        // The thread may sleep below many others, and an idle thread is woken only if the ones
+        // above it are taken. So there are goroutines for all threads.
         until(|| {
             let locks = move || {
                 let is_there = thread_number() == home;
