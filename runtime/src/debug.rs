@@ -49,7 +49,7 @@
 //! report may be up to a minute late: if the last thread that could have woken a goroutine is a
 //! foreign thread, the runtime looks for the end of that thread only now and then.
 
-pub use greenthread_scheduler::{Frame, GoroutineInfo, GoroutineState, Stats, WaitReason};
+pub use greenthread_scheduler::{Fallback, Fallbacks, Frame, GoroutineInfo, GoroutineState, Stats, WaitReason};
 
 use std::time::Duration;
 

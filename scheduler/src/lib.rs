@@ -49,6 +49,7 @@ pub use diag::stats::{Stats, stats};
 pub use gmp::reason::WaitReason;
 #[doc(hidden)]
 pub use machine::stack::limit_guard_mappings;
+pub use machine::sys::fallback::{Fallback, Fallbacks};
 #[doc(hidden)]
 pub use machine::sys::mutex;
 #[doc(hidden)]

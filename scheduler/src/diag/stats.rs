@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::gmp::scheduler::{Sched, try_sched};
 use crate::machine::stack::{self, Guards};
+use crate::machine::sys::fallback::Fallbacks;
 use crate::netpoll::{REGISTERED, ROLE};
 
 /// Counts of events since the start.
@@ -72,6 +73,9 @@ pub struct Stats {
     pub stacks_reserved: u64,
     /// How the guard areas of stacks are made; `Auto` before the first goroutine.
     pub guards: Guards,
+    /// What the system lacks or denies, with what the runtime uses instead, as far as it has been
+    /// needed.
+    pub fallbacks: Fallbacks,
 }
 
 /// Returns the scheduler's counters, which are all zero before the first goroutine.
@@ -98,6 +102,7 @@ pub fn stats() -> Stats {
         stack_waiters: stack::demand() as u64,
         stacks_reserved: stacks.reserved as u64,
         guards: stack::POOL.guards(),
+        fallbacks: Fallbacks::so_far(),
         goroutines: sched.alive(),
     }
 }

@@ -12,6 +12,7 @@ use crate::diag::stats::timers;
 use crate::gmp::scheduler::{Sched, sched};
 use crate::gmp::{GRef, State};
 use crate::machine::stack;
+use crate::machine::sys::fallback::Fallbacks;
 use crate::time::clock;
 
 /// Prints a line, or a page, of the scheduler's state at an interval.
@@ -60,6 +61,9 @@ fn write_trace(out: &mut String, sched: &Sched, ms: u64, detail: bool) {
     );
     if stack::demand() > 0 {
         let _ = write!(out, " stackwaiters={}", stack::demand());
+    }
+    for (n, fallback) in Fallbacks::so_far().iter().enumerate() {
+        let _ = write!(out, "{}{fallback:?}", if n == 0 { " fallbacks=" } else { "," });
     }
     if !detail {
         let lengths: String = ps.clone().map(|p| format!("{} ", p.queued())).collect();

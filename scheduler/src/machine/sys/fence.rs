@@ -10,6 +10,8 @@
 mod imp {
     use std::sync::atomic::{AtomicU8, Ordering, compiler_fence, fence};
 
+    use crate::machine::sys::fallback::Fallback;
+
     const UNKNOWN: u8 = 0;
     const EXPEDITED: u8 = 1;
     const ABSENT: u8 = 2;
@@ -27,6 +29,9 @@ mod imp {
         // ThreadSanitizer and miri do not model `membarrier`.
         let registered =
             cfg!(not(any(greenthread_tsan, miri))) && membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+        if !registered {
+            Fallback::Membarrier.note();
+        }
         MODE.store(if registered { EXPEDITED } else { ABSENT }, Ordering::SeqCst);
     }
 
@@ -57,7 +62,11 @@ mod imp {
 mod imp {
     use std::sync::atomic::{Ordering, fence};
 
-    pub(crate) fn init() {}
+    use crate::machine::sys::fallback::Fallback;
+
+    pub(crate) fn init() {
+        Fallback::Membarrier.note();
+    }
 
     #[inline]
     pub(crate) fn light() {

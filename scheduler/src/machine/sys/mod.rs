@@ -23,8 +23,10 @@
 //! | [`peer`] | the process behind a Unix socket | `SO_PEERCRED` | `getpeereid` |
 //! | [`signals`] | list and send signals; end by a signal | real-time signals | none of those |
 //! | [`tls`] | where a thread's own memory is | `dl_iterate_phdr` | nowhere |
+//! | [`fallback`] | what is missing, and what replaces it | noted when missed | the same |
 //! | [`word`] | thread-locals without addresses | x86-64: by the thread pointer | `thread_local!` |
 
+pub(crate) mod fallback;
 pub(crate) mod fence;
 pub(crate) mod interrupt;
 pub(crate) mod memory;

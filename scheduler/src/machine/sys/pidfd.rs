@@ -9,6 +9,8 @@ mod imp {
     use std::io;
     use std::os::fd::{FromRawFd, OwnedFd};
 
+    use crate::machine::sys::fallback::Fallback;
+
     fn open(id: libc::c_long, flags: libc::c_uint) -> io::Result<OwnedFd> {
         // SAFETY: the call takes two numbers.
         match libc::c_int::try_from(unsafe { libc::syscall(libc::SYS_pidfd_open, id, flags) }) {
@@ -25,7 +27,11 @@ mod imp {
     /// If the system has no such descriptors (Linux before 5.3), if a container denies them, or if
     /// no descriptor is free.
     pub fn open_process(pid: u32) -> io::Result<OwnedFd> {
-        open(pid.into(), 0)
+        open(pid.into(), 0).inspect_err(|error| {
+            if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM | libc::EACCES)) {
+                Fallback::ProcessEnd.note();
+            }
+        })
     }
 
     /// Opens a descriptor for a thread.

@@ -5,7 +5,10 @@ pub(crate) use imp::{Observed, all, count, ended_main, id, set_exact_timers};
 #[cfg(target_os = "linux")]
 mod imp {
     use std::fs;
+    use std::io::ErrorKind;
     use std::sync::atomic::{AtomicI32, Ordering};
+
+    use crate::machine::sys::fallback::Fallback;
 
     /// Returns the number of the calling thread.
     pub(crate) fn id() -> i32 {
@@ -17,9 +20,13 @@ mod imp {
     /// that has ended, or `None` if the system does not tell.
     pub(crate) fn count() -> Option<usize> {
         // The 18th field after the name.
-        fs::read("/proc/self/stat")
-            .ok()
-            .and_then(|stat| String::from_utf8(after_name(&stat)?.into()).ok()?.split(' ').nth(17)?.parse().ok())
+        let stat = fs::read("/proc/self/stat").inspect_err(|error| {
+            // If no descriptor is free, the next call may find one.
+            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) {
+                Fallback::Proc.note();
+            }
+        });
+        String::from_utf8(after_name(&stat.ok()?)?.into()).ok()?.split(' ').nth(17)?.parse().ok()
     }
 
     /// Returns the numbers of the threads of this process, or `None` if the system does not tell.
@@ -54,7 +61,9 @@ mod imp {
     /// rounds them up by 50 us.
     pub(crate) fn set_exact_timers() {
         // SAFETY: PR_SET_TIMERSLACK takes one integer and touches this thread only.
-        unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong) };
+        if unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong) } != 0 {
+            Fallback::ExactTimers.note();
+        }
     }
 
     /// The facts that other threads can learn about one thread.
@@ -143,6 +152,8 @@ mod imp {
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
+    use crate::machine::sys::fallback::Fallback;
+
     pub(crate) fn id() -> i32 {
         0
     }
@@ -152,6 +163,7 @@ mod imp {
     }
 
     pub(crate) fn count() -> Option<usize> {
+        Fallback::Proc.note();
         None
     }
 

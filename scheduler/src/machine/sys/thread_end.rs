@@ -8,6 +8,7 @@ mod imp {
     use std::ptr;
     use std::time::Duration;
 
+    use crate::machine::sys::fallback::Fallback;
     use crate::machine::sys::pidfd::open_thread;
 
     /// A place for a thread to sleep, with a bell by which other threads can wake it.
@@ -34,7 +35,13 @@ mod imp {
                 Ok(end) => end,
                 // The thread has already ended.
                 Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Some(true),
-                Err(_) => return None,
+                Err(error) => {
+                    // If no descriptor is free, the next call may find one.
+                    if !matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) {
+                        Fallback::ThreadEnd.note();
+                    }
+                    return None;
+                }
             };
             let mut fds =
                 [&end, &self.bell].map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 });

@@ -7,6 +7,7 @@ use std::os::fd::AsRawFd;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use super::super::fallback::Fallback;
 use super::super::mutex::Mutex;
 use super::{Span, map, page_size, release, residents_by_mincore};
 
@@ -152,6 +153,7 @@ unsafe fn advise_all(spans: &[Span], advice: libc::c_int) -> io::Result<()> {
         }
         if done < 0 && !matches!(io::Error::last_os_error().raw_os_error(), Some(libc::EINTR | libc::EAGAIN)) {
             BATCHES.store(false, Ordering::Relaxed);
+            Fallback::BatchedAdvice.note();
         }
     }
     // Both kinds of advice may be given twice, so a batch that stopped midway is simply
@@ -230,6 +232,7 @@ impl Residency {
             }
         }
         if start < range.end {
+            Fallback::PagemapScan.note();
             residents_by_mincore(start..range.end, found);
         }
     }
