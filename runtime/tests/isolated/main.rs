@@ -15,6 +15,7 @@ mod environment;
 mod faults;
 mod idle;
 mod life;
+mod limits;
 mod netpoll_alone;
 mod netpoll_away;
 mod no_descriptors;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         environment::SUITE,
         faults::SUITE,
         life::SUITE,
+        limits::SUITE,
         netpoll_alone::SUITE,
         no_descriptors::SUITE,
         signals::SUITE,

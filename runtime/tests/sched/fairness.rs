@@ -381,8 +381,9 @@ fn sleepers_that_compute_do_not_starve_yielders() {
     });
 }
 
-/// The Ps of hogs are lent, and yielders keep each loan going. Goroutines behind a crowd that has
-/// not begun do not wait for the end of a loan.
+/// Checks that goroutines behind a crowd that has not begun do not wait for the end of a loan.
+///
+/// The Ps of hogs are lent, and yielders keep each loan going.
 #[test]
 fn yielders_on_lent_ps_do_not_starve_the_backlog() {
     fn spawner() {

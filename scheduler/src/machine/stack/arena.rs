@@ -222,15 +222,21 @@ fn register(place: &AtomicPtr<Arena>, arena: Box<Arena>) -> Result<&'static Aren
     }
 }
 
-/// Fails if another `len` bytes would take more than half of a limited address space.
+/// Fails if another `len` bytes would take more than half of a limited address space, or if they
+/// would leave less than a quarter of it to the rest of the process.
+///
+/// An eighth is for stacks in any case.
 fn check_address_limit(len: usize) -> io::Result<()> {
-    let reserved = RESERVED.load(Ordering::Relaxed);
-    match memory::address_limit() {
-        Some(limit) if reserved.saturating_add(len) > limit / 2 => {
-            Err(io::Error::other(format!("stacks take half of the {} that ulimit -v allows", human(limit))))
-        }
-        _ => Ok(()),
-    }
+    let Some(limit) = memory::address_limit() else { return Ok(()) };
+    let reserved = RESERVED.load(Ordering::Relaxed).saturating_add(len);
+    let why = if reserved > limit / 2 {
+        "stacks take half of"
+    } else if reserved > limit / 8 && memory::address_space_in_use().saturating_add(len) > limit - limit / 4 {
+        "the process needs the rest of"
+    } else {
+        return Ok(());
+    };
+    Err(io::Error::other(format!("{why} the {} that ulimit -v allows", human(limit))))
 }
 
 fn exhausted(class: Class, why: &io::Error) -> io::Error {

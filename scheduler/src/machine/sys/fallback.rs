@@ -25,8 +25,8 @@ pub enum Fallback {
     /// No `PAGEMAP_SCAN` (Linux 6.7): `mincore` tells which pages of stacks are in use, and takes
     /// about five times as long.
     PagemapScan,
-    /// No `pidfd_open` for threads (Linux 6.9): a deadlock that arises from the end of a thread
-    /// which the runtime did not start is found up to a minute late.
+    /// No `pidfd_open` for threads (Linux 6.9): a deadlock that arises from the end of a foreign
+    /// thread is found up to a minute late.
     ThreadEnd,
     /// No `pidfd_open` for processes (Linux 5.3): the end of a child process is polled for.
     ProcessEnd,

@@ -161,6 +161,12 @@ unsafe fn advise_all(spans: &[Span], advice: libc::c_int) -> io::Result<()> {
     spans.iter().try_for_each(|span| unsafe { span.advise(advice) })
 }
 
+/// Returns the size of all mappings of the process, or 0 if the system does not tell.
+pub(crate) fn address_space_in_use() -> usize {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    text.split(' ').next().and_then(|pages| pages.parse().ok()).map_or(0, |pages: usize| pages * page_size())
+}
+
 /// Returns how many mappings a process may have, and the name of the setting.
 pub(crate) fn mapping_limit() -> (usize, &'static str) {
     const DEFAULT: usize = 65_530;

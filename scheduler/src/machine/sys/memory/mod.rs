@@ -23,7 +23,9 @@ use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-pub(crate) use imp::{Residency, alternate_stack_size, drop_pages, find_unclaimed, guard, map_at, mapping_limit};
+pub(crate) use imp::{
+    Residency, address_space_in_use, alternate_stack_size, drop_pages, find_unclaimed, guard, map_at, mapping_limit,
+};
 
 /// A range of addresses, laid out as the system calls expect it.
 #[derive(Clone, Copy)]

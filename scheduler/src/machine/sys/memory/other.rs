@@ -41,6 +41,11 @@ pub(crate) unsafe fn drop_pages(spans: &[Span]) {
     }
 }
 
+/// Returns 0, since the system does not tell.
+pub(crate) fn address_space_in_use() -> usize {
+    0
+}
+
 /// Returns `usize::MAX`, since no limit is known.
 pub(crate) fn mapping_limit() -> (usize, &'static str) {
     (usize::MAX, "the system's limit of mappings")
