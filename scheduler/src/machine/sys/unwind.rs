@@ -53,7 +53,7 @@ mod imp {
             static LATEST: Mutex<Option<Loaded>> = Mutex::new(None);
             let mut latest = LATEST.lock();
             let loaded =
-                latest.get_or_insert_with(|| Loaded { changes: 0, fresh: false, tables: UnwinderX86_64::new() });
+                latest.get_or_insert_with(|| Loaded { changes: None, fresh: false, tables: UnwinderX86_64::new() });
             loaded.fresh = false;
             // SAFETY: `add_object` gets the address of `loaded`, which no other code uses until the
             // call returns.
@@ -107,8 +107,9 @@ mod imp {
 
     /// The tables of all objects.
     struct Loaded {
-        /// The loader's count of loads and unloads.
-        changes: u64,
+        /// The loader's count of loads and unloads, once the tables have been read. In a static
+        /// program, the count may be 0.
+        changes: Option<u64>,
         /// `true` while the tables are being read again.
         fresh: bool,
         tables: UnwinderX86_64<Vec<u8>>,
@@ -117,7 +118,7 @@ mod imp {
     unsafe extern "C" fn add_object(info: *mut libc::dl_phdr_info, _: usize, loaded: *mut c_void) -> c_int {
         // SAFETY: `new` passes this, and the loader passes a valid description.
         let (info, loaded) = unsafe { (&*info, &mut *loaded.cast::<Loaded>()) };
-        let changes = info.dlpi_adds + info.dlpi_subs;
+        let changes = Some(info.dlpi_adds + info.dlpi_subs);
         if loaded.changes == changes && !loaded.fresh {
             return 1;
         }
