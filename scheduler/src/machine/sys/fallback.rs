@@ -19,8 +19,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 pub enum Fallback {
     /// No `membarrier` (Linux 4.14): each dispatch of a goroutine executes full memory fences.
     Membarrier,
-    /// No `process_madvise` of the calling process (Linux 6.13): unused pages of stacks are returned
-    /// by one call per stack instead of one per 64.
+    /// No `process_madvise` of the caller's process (Linux 6.13): unused pages of stacks are
+    /// returned by one call per stack instead of one per 64.
     BatchedAdvice,
     /// No `PAGEMAP_SCAN` (Linux 6.7): `mincore` tells which pages of stacks are in use, and takes
     /// about five times as long.
