@@ -62,6 +62,9 @@
 //! * P1: count (or make a P idle), fence, check the role <-> release the role, fence, check the
 //!   count (and look for an idle P): in `is_wanted` and in the next `claim`.
 //! * P2: arm the bell, fence, look for a token <-> leave a token, fence, check the bell.
+//! * P3: the release store in `arm` -> the acquire exchange in `ring`: whoever rings sees what the
+//!   owner set up before, such as the place where it sleeps. The fences of P2 do not ensure this:
+//!   the owner's fence follows the store.
 //!
 //! # See also
 //! `netpollBreak`, `netpollWaiters`, and `sched.lastpoll` in Go. The model is
@@ -162,7 +165,8 @@ impl Doorbell {
     ///
     /// The owner looks for a token before it blocks.
     pub fn arm(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        // ORDERING P3: release publishes the place where the owner sleeps.
+        self.0.store(true, Ordering::Release);
         // ORDERING P2: between arming the bell and looking for a token.
         fence(Ordering::SeqCst);
     }
@@ -177,7 +181,8 @@ impl Doorbell {
     pub fn ring(&self) -> bool {
         // ORDERING P2: between leaving the token and checking the bell.
         fence(Ordering::SeqCst);
-        self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::Relaxed)
+        // ORDERING P3: acquire pairs with the store in `arm`.
+        self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::Acquire)
     }
 }
 

@@ -223,3 +223,26 @@ fn a_token_ends_the_poll_and_one_pays() {
         assert!(sleeper.rings.load(Ordering::Relaxed) <= 1);
     });
 }
+
+// Sysmon creates the place where it sleeps just before it arms the bell for the first time.
+//
+// A ring that finds no place would disarm the bell and wake nobody.
+#[test]
+fn a_ring_finds_the_place_where_the_owner_sleeps() {
+    explore(3, || {
+        let (sleeper, place) = (Sleeper::new(), Arc::new(AtomicBool::new(false)));
+        let waker = {
+            let (sleeper, place) = (Arc::clone(&sleeper), Arc::clone(&place));
+            thread::spawn(move || {
+                sleeper.token.swap(true, Ordering::Release);
+                if sleeper.bell.ring() {
+                    assert!(place.load(Ordering::Relaxed), "the ring is lost");
+                    sleeper.poll.leave();
+                }
+            })
+        };
+        place.store(true, Ordering::Relaxed);
+        sleeper.block();
+        waker.join().unwrap();
+    });
+}
