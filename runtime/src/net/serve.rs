@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use greenthread_channels::{RecvTimeoutError, bounded};
 use greenthread_ctx::Context;
+use greenthread_scheduler::{self as scheduler, Options};
 use rustix::io::Errno;
 
 use crate::sync::reporting;
@@ -19,13 +20,15 @@ pub(super) const PAUSES: [Duration; 2] = [Duration::from_millis(5), Duration::fr
 /// The minimum time between two reports of the same error.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The time at which each error was last reported, keyed by the error's number.
-type Reports = HashMap<Option<i32>, Instant>;
+/// The time at which each error was last reported, keyed by what failed and the error's number.
+type Reports = HashMap<(&'static str, Option<i32>), Instant>;
 
 /// Serves the connections that `accept` returns, as documented at `TcpListener::serve`.
 ///
-/// `accept` fails when `ctx` ends; `close` is called when no more connections are accepted.
+/// `accept` fails when `ctx` ends; `close` is called when no more connections are accepted. Each
+/// handler runs in a goroutine with these options.
 pub(super) fn serve<S: Send + 'static>(
+    options: Options,
     ctx: &Context,
     grace: Duration,
     pauses: [Duration; 2],
@@ -33,6 +36,7 @@ pub(super) fn serve<S: Send + 'static>(
     close: impl FnOnce(),
     handler: impl Fn(&Context, S) + Send + Sync + 'static,
 ) -> io::Result<()> {
+    options.check()?;
     // The contexts of connections outlast `ctx` by the grace period, and keep its values.
     let (connections, cancel) = ctx.without_cancel().with_cancel();
     // Each handler keeps a sender, so the channel closes when the last handler has ended, however
@@ -49,7 +53,11 @@ pub(super) fn serve<S: Send + 'static>(
                 // the handler does not end the server: the connection is closed, and stderr says
                 // why.
                 let serving = move || handler(&ctx, stream);
-                greenthread_scheduler::go(reporting(serving, move |_end| drop((cancel, running))));
+                let serving = reporting(serving, move |_end| drop((cancel, running)));
+                // If there is no goroutine for it, the connection is dropped with the closure.
+                if let Err(error) = scheduler::spawn(serving, options.clone()) {
+                    report("spawn", "the connection is closed", &error, &mut reported);
+                }
             }
             Err(error) => break error,
         }
@@ -75,7 +83,7 @@ fn accept_one<S>(
         match accept() {
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) if !is_final(&error) => {
-                report(&error, reported);
+                report("accept", "retrying until it works", &error, reported);
                 ctx.sleep(pause)?;
                 pause = longest.min(pause * 2);
             }
@@ -105,19 +113,19 @@ fn is_final(error: &io::Error) -> bool {
 
 /// Prints the error to stderr, once for each burst of the same error, so that the output cannot
 /// fill a disk.
-fn report(error: &io::Error, reported: &mut Reports) {
-    if is_due(error, reported) {
+fn report(what: &'static str, outcome: &str, error: &io::Error, reported: &mut Reports) {
+    if is_due(what, error, reported) {
         // If stderr is closed, there is no other place for the message.
-        let _ = writeln!(io::stderr(), "greenthread: accept: {error}; retrying until it works");
+        let _ = writeln!(io::stderr(), "greenthread: {what}: {error}; {outcome}");
     }
 }
 
 /// Returns `true` if the error should be reported, and records the report.
-fn is_due(error: &io::Error, reported: &mut Reports) -> bool {
-    let (errno, now) = (error.raw_os_error(), Instant::now());
-    let due = reported.get(&errno).is_none_or(|before| now - *before >= REPORT_INTERVAL);
+fn is_due(what: &'static str, error: &io::Error, reported: &mut Reports) -> bool {
+    let (key, now) = ((what, error.raw_os_error()), Instant::now());
+    let due = reported.get(&key).is_none_or(|before| now - *before >= REPORT_INTERVAL);
     if due {
-        reported.insert(errno, now);
+        reported.insert(key, now);
     }
     due
 }
@@ -165,7 +173,7 @@ mod tests {
                 count.fetch_add(1, Ordering::Relaxed);
                 ctx.recv(&queue).unwrap_or_else(|_| Err(ErrorKind::NotConnected.into()))
             };
-            serve(&ctx, grace, pauses, accept, || closing.send(()).unwrap(), handler)
+            serve(Options::default(), &ctx, grace, pauses, accept, || closing.send(()).unwrap(), handler)
         });
         let _watchdog = watchdog("");
         Server { connections: Some(connections), accepted, cancel, closed, served, _watchdog }
@@ -292,10 +300,13 @@ mod tests {
     fn errors_are_reported_once_per_burst() {
         let mut reports = Reports::new();
         let errors = [Errno::PROTO, Errno::MFILE, Errno::PROTO, Errno::MFILE, Errno::PROTO];
-        let due = errors.map(|errno| is_due(&errno.into(), &mut reports));
+        let due = errors.map(|errno| is_due("accept", &errno.into(), &mut reports));
         assert_eq!(due, [true, true, false, false, false]);
-        reports.insert(Some(Errno::PROTO.raw_os_error()), Instant::now().checked_sub(REPORT_INTERVAL).unwrap());
-        assert!(is_due(&Errno::PROTO.into(), &mut reports));
+        reports.insert(
+            ("accept", Some(Errno::PROTO.raw_os_error())),
+            Instant::now().checked_sub(REPORT_INTERVAL).unwrap(),
+        );
+        assert!(is_due("accept", &Errno::PROTO.into(), &mut reports));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::serve::{PAUSES, serve};
 use super::socket::Socket;
 use super::tcp_stream::TcpStream;
 use super::with_ctx::WithCtx;
+use crate::builder::Builder;
 
 /// The number of connections that may wait to be accepted: Go's value, which the system may lower
 /// (`net.core.somaxconn`).
@@ -179,13 +180,50 @@ impl TcpListener {
     /// server.join().unwrap()?;
     /// # Ok::<(), io::Error>(())
     /// ```
+    #[track_caller]
     pub fn serve(
         &self,
         ctx: &Context,
         grace: Duration,
         handler: impl Fn(&Context, TcpStream) + Send + Sync + 'static,
     ) -> io::Result<()> {
-        serve(ctx, grace, PAUSES, || Ok(self.accept_within(Some(ctx))?.0), || self.close(), handler)
+        self.serve_with(&Builder::new(), ctx, grace, handler)
+    }
+
+    /// Serves connections like [`serve`](Self::serve), in goroutines with the name, the stack size,
+    /// and the placement that `builder` says.
+    ///
+    /// This is for handlers that recurse deeply, such as parsers, and for servers that turn
+    /// connections away rather than let them wait for a stack
+    /// ([`reserve_stack`](Builder::reserve_stack)): such a connection is closed, with a report on
+    /// stderr at most once a minute. Go has no counterpart.
+    ///
+    /// # Errors
+    /// The errors of [`serve`](Self::serve); [`InvalidInput`](io::ErrorKind::InvalidInput), before
+    /// the first connection is accepted, if the stack size is not possible.
+    ///
+    /// ```
+    /// use greenthread::Builder;
+    /// use greenthread::ctx::Context;
+    /// use greenthread::net::TcpListener;
+    /// use std::time::Duration;
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(1));
+    /// let builder = Builder::new().name("connection").stack_size(4 << 20);
+    /// listener.serve_with(&builder, &ctx, Duration::from_secs(10), |_ctx, _stream| ())?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn serve_with(
+        &self,
+        builder: &Builder,
+        ctx: &Context,
+        grace: Duration,
+        handler: impl Fn(&Context, TcpStream) + Send + Sync + 'static,
+    ) -> io::Result<()> {
+        let options = builder.options_here();
+        serve(options, ctx, grace, PAUSES, || Ok(self.accept_within(Some(ctx))?.0), || self.close(), handler)
     }
 
     /// Returns the address that the listener is bound to.

@@ -15,6 +15,7 @@ use super::serve::{PAUSES, serve};
 use super::socket::Socket;
 use super::unix_stream::UnixStream;
 use super::with_ctx::WithCtx;
+use crate::builder::Builder;
 
 /// A Unix socket that accepts connections at a path.
 ///
@@ -148,13 +149,48 @@ impl UnixListener {
     /// listener.serve(&ctx, Duration::from_secs(10), |_ctx, _stream| ())?;
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[track_caller]
     pub fn serve(
         &self,
         ctx: &Context,
         grace: Duration,
         handler: impl Fn(&Context, UnixStream) + Send + Sync + 'static,
     ) -> io::Result<()> {
-        serve(ctx, grace, PAUSES, || Ok(self.accept_within(Some(ctx))?.0), || self.close(), handler)
+        self.serve_with(&Builder::new(), ctx, grace, handler)
+    }
+
+    /// Serves connections like [`serve`](Self::serve), in goroutines as `builder` says.
+    ///
+    /// Like [`TcpListener::serve_with`](super::TcpListener::serve_with) in every respect.
+    ///
+    /// # Errors
+    /// The errors of [`TcpListener::serve_with`](super::TcpListener::serve_with).
+    ///
+    /// ```
+    /// use greenthread::{Builder, ctx::Context, net::UnixListener};
+    /// use std::time::Duration;
+    ///
+    /// # let name = format!("greenthread-serve-with-{}", std::process::id());
+    /// # let folder = std::env::temp_dir().join(name);
+    /// # std::fs::create_dir(&folder)?;
+    /// # let path = folder.join("socket");
+    /// let listener = UnixListener::bind(&path)?;
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(1));
+    /// let builder = Builder::new().stack_size(4 << 20);
+    /// listener.serve_with(&builder, &ctx, Duration::from_secs(10), |_ctx, _stream| ())?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn serve_with(
+        &self,
+        builder: &Builder,
+        ctx: &Context,
+        grace: Duration,
+        handler: impl Fn(&Context, UnixStream) + Send + Sync + 'static,
+    ) -> io::Result<()> {
+        let options = builder.options_here();
+        serve(options, ctx, grace, PAUSES, || Ok(self.accept_within(Some(ctx))?.0), || self.close(), handler)
     }
 
     /// Returns the address that the listener is bound to.

@@ -12,7 +12,7 @@ use std::vec;
 use crate::common::{check, check_from_thread, parked, text, until};
 use greenthread::ctx::{Cancel, Context, Error};
 use greenthread::net::{Resolve, Resolver, TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream, lookup_host};
-use greenthread::{JoinHandle, scope, spawn};
+use greenthread::{Builder, JoinHandle, scope, spawn};
 
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -91,6 +91,48 @@ fn cancels_connections_when_the_grace_is_over() {
         assert_eq!(seen.load(Ordering::Relaxed), 10);
         clients.iter_mut().for_each(|client| assert_eq!(client.read(&mut [0]).unwrap(), 0));
     });
+}
+
+/// Uses some 64 bytes of stack for each level, and more in debug builds.
+fn depth(levels: u64) -> u64 {
+    if levels == 0 { 0 } else { 1 + std::hint::black_box(depth(levels - 1)) }
+}
+
+#[test]
+fn handlers_run_as_the_builder_says() {
+    const LEVELS: u64 = 50_000;
+    check(|| {
+        let builder = Builder::new().name("connection").stack_size(64 << 20);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let (ctx, cancel) = Context::background().with_cancel();
+        let line = line!() + 2;
+        let served = spawn(move || {
+            listener.serve_with(&builder, &ctx, LONG, move |_, mut stream| {
+                let current = greenthread::current().unwrap();
+                assert_eq!(current.name(), Some("connection"));
+                let me = greenthread::debug::goroutines().into_iter().find(|goroutine| goroutine.id == current.id());
+                assert_eq!((me.as_ref().unwrap().spawned_at.file(), me.unwrap().spawned_at.line()), (file!(), line));
+                stream.write_all(&depth(LEVELS).to_le_bytes()).unwrap();
+            })
+        });
+        for _ in 0..3 {
+            let mut levels = [0; 8];
+            TcpStream::connect(addr).unwrap().read_exact(&mut levels).unwrap();
+            assert_eq!(u64::from_le_bytes(levels), LEVELS);
+        }
+        cancel.cancel();
+        served.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn an_impossible_builder_fails_before_the_first_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let builder = Builder::new().stack_size(1);
+    let error = listener.serve_with(&builder, &Context::background(), LONG, |_, _| ()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(listener.local_addr().is_ok(), "the listener is still open");
 }
 
 #[test]

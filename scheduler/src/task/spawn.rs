@@ -39,12 +39,18 @@ pub struct Options {
 }
 
 impl Options {
+    /// Checks that a goroutine can have these options.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the stack size is not possible.
+    pub fn check(&self) -> io::Result<()> {
+        self.stack_size.map_or(Ok(()), |bytes| stack::class_for(bytes).map(drop))
+    }
+
     /// Returns the options that the header keeps, which are usually none.
     fn into_attributes(self) -> io::Result<Option<Box<Attributes>>> {
+        self.check()?;
         let Self { name, stack_size, pinned, reserve_stack, site: _ } = self;
-        if let Some(bytes) = stack_size {
-            stack::class_for(bytes)?;
-        }
         let plain = name.is_none() && stack_size.is_none() && !pinned && !reserve_stack;
         let reserve = || POOL.take(stack_size.unwrap_or_else(stack::default_reservation));
         let reserved = Cell::new(reserve_stack.then(reserve).transpose()?);
