@@ -26,6 +26,10 @@ pub(crate) const SUITE: child::Suite = child::suite!(TESTS, PROGRAMS);
 const TESTS: &[child::Test] = named![
     an_overflow_in_rust,
     overflows_at_once,
+    an_overflow_lists_the_calls_at_both_ends,
+    an_overflow_of_a_large_frame_lists_its_calls,
+    an_overflow_lists_calls_beyond_a_grown_stack,
+    without_unwinding_an_overflow_is_reported,
     an_overflow_in_a_c_function,
     frames_that_skip_part_of_the_guard,
     an_overflow_of_an_ordinary_thread,
@@ -46,6 +50,9 @@ const TESTS: &[child::Test] = named![
 const PROGRAMS: &[child::Main] = named![
     overflows,
     overflows_without_report,
+    overflows_by_large_frames,
+    overflows_a_grown_stack,
+    overflows_without_unwinding,
     overflow_together,
     overflows_in_c,
     skips,
@@ -122,6 +129,72 @@ fn an_overflow_in_rust() {
     }
     let ended = program("overflows_without_report").run().killed_by(guard_signal());
     ended.does_not_say("goroutine").does_not_say("stack overflow");
+}
+
+/// Returns the number of calls that the report leaves out, after checking that it shows the
+/// innermost and the outermost ones.
+#[track_caller]
+fn elided(ended: &Ended, innermost: &str) -> usize {
+    let (first, rest) = ended.stderr.split_once("\n... ").unwrap_or_else(|| panic!("{ended:#?}"));
+    let (count, last) = rest.split_once(" frames elided ...\n").unwrap_or_else(|| panic!("{ended:#?}"));
+    for (end, least) in [(first, 10), (last, 8)] {
+        assert!(end.matches(&format!("{innermost}(...)\n")).count() >= least, "{ended:#?}");
+    }
+    let outermost = last.split_once("faults::dig").or(last.split_once("faults::dive")).expect(last).1;
+    assert!(!outermost.contains(innermost) && !last.contains("additional frames"), "{ended:#?}");
+    count.parse().unwrap()
+}
+
+fn an_overflow_lists_the_calls_at_both_ends() {
+    for guards in [Guards::Auto, Guards::Install, Guards::Userfault, Guards::Holes, Guards::Mprotect] {
+        let ended = program("overflows").env("GREENTHREAD_GUARDS", &guards.to_string()).run().aborts();
+        let count = elided(&ended, "faults::overflow");
+        assert!((100..10_000).contains(&count), "{ended:#?}");
+    }
+}
+
+/// Recurses until the stack overflows, in frames of many pages, each of which is touched before the
+/// function begins.
+#[expect(unconditional_recursion, reason = "that is the point")]
+fn large(n: u64) -> u64 {
+    let frame = black_box([n; 12_000]);
+    large(n + 1) + black_box(frame)[3]
+}
+
+fn dive(depth: u64) {
+    black_box(large(depth));
+}
+
+fn overflows_by_large_frames() -> ExitCode {
+    let body = || dive(0);
+    Builder::new().name("digger").stack_size(32 << 20).spawn(body).unwrap().join().unwrap();
+    ExitCode::SUCCESS
+}
+
+fn an_overflow_of_a_large_frame_lists_its_calls() {
+    let ended = program("overflows_by_large_frames").run().aborts().says("its stack of 32768 KiB");
+    // In debug builds each call copies the frame.
+    let count = elided(&ended, "faults::large");
+    assert!((20..400).contains(&count), "{ended:#?}");
+}
+
+fn overflows_a_grown_stack() -> ExitCode {
+    in_a_goroutine(|| stack::grow(1 << 20, 1 << 20, dig))
+}
+
+fn an_overflow_lists_calls_beyond_a_grown_stack() {
+    let ended = program("overflows_a_grown_stack").run().aborts().says("its stack of 1024 KiB");
+    ended.says("\nisolated::faults::overflow(...)\n").says(" frames elided ...\n").says("overflows_a_grown_stack");
+}
+
+fn overflows_without_unwinding() -> ExitCode {
+    child::without(Mechanism::Unwind);
+    overflows()
+}
+
+fn without_unwinding_an_overflow_is_reported() {
+    let ended = program("overflows_without_unwinding").run();
+    names_the_goroutine(ended.does_not_say("elided").does_not_say("(...)"));
 }
 
 fn overflow_together() -> ExitCode {

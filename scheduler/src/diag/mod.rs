@@ -4,6 +4,7 @@ pub(crate) mod deadlock;
 pub(crate) mod dump;
 pub(crate) mod exhaustion;
 pub(crate) mod fatal;
+pub(crate) mod overflow_calls;
 pub(crate) mod quit;
 pub(crate) mod stats;
 pub(crate) mod trace;

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use crate::api::config::{self, Settings};
 use crate::api::procs;
 use crate::diag::fatal;
+use crate::diag::overflow_calls;
 use crate::diag::quit;
 use crate::diag::trace::Trace;
 use crate::gmp::scheduler::{self, Sched};
@@ -60,7 +61,7 @@ fn take_p(m: &'static M) {
 
 fn begin(settings: &Settings) {
     let sched = scheduler::sched();
-    overflow::install(&Host { runs_here, report: report_overflow });
+    overflow::install(&Host { runs_here, report: report_overflow, list_calls: overflow_calls::request });
     install_panic_hook();
     // This wakes a searcher, so this thread starts the first M here.
     procs::resize(sched, settings.procs);

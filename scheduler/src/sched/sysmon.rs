@@ -65,6 +65,7 @@ use std::time::Duration;
 use crate::api::procs;
 use crate::diag::deadlock;
 use crate::diag::exhaustion;
+use crate::diag::overflow_calls;
 use crate::diag::quit;
 use crate::diag::trace::Trace;
 use crate::gmp::scheduler::{Sched, Sysmon, sched};
@@ -124,6 +125,7 @@ pub(crate) fn main(trace: Option<Trace>) -> ! {
     loop {
         let now = clock::now();
         clock::advance_coarse(now);
+        overflow_calls::write_if_requested();
         quit::dump_if_requested();
         start_threads(sched, &mut start_at, now);
         if sched.idle.counts().0 < sched.procs() {

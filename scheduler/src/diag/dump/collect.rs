@@ -1,6 +1,7 @@
 //! Finds all goroutines and unwinds their stacks.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::ControlFlow;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::thread;
@@ -24,6 +25,9 @@ use crate::time::clock;
 /// 130 ms, because on a busy machine such a goroutine may have to wait for a CPU.
 const ROUNDS: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(1);
+
+/// The maximum number of frames that are read of one stack.
+const MAX_FRAMES: usize = 128;
 
 /// The number of threads that may fail to answer before no more threads are asked.
 const MAX_SILENT: usize = 20;
@@ -209,7 +213,11 @@ impl Traces {
             return Arc::default();
         }
         self.calls.clear();
-        let walk = || self.unwinder.walk(from, read, &mut self.calls);
+        let visit = |call| {
+            self.calls.push(call);
+            if self.calls.len() < MAX_FRAMES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        let walk = || self.unwinder.walk(from, read, visit);
         let complete = panic::catch_unwind(AssertUnwindSafe(walk)).unwrap_or(false);
         if let Some(trace) = self.known.get(&self.calls[..]).filter(|trace| trace.complete == complete) {
             return Arc::clone(trace);

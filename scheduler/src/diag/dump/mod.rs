@@ -50,18 +50,21 @@
 
 mod ask;
 mod collect;
+mod overflowed;
 mod resolve;
 mod text;
 
 use std::cmp::Reverse;
 use std::fmt;
-use std::panic::{self, Location};
+use std::panic::{self, AssertUnwindSafe, Location};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use crate::gmp::reason::WaitReason;
 use crate::gmp::scheduler::try_sched;
+use crate::machine::sys::unwind::AtFault;
+use crate::testing::mechanism::Mechanism;
 use collect::{Trace, collect};
 use resolve::Resolver;
 
@@ -214,6 +217,17 @@ pub fn dump() -> String {
         let not_begun = sched.alive().saturating_sub(goroutines.len() as u64);
         text::write(&goroutines, not_begun)
     })
+}
+
+/// Returns the calls on a stack that has overflowed, given its registers, as text.
+///
+/// `read` returns the word at an address of the stack.
+pub(crate) fn overflowed(at: AtFault, read: impl Fn(usize) -> Option<usize> + Copy + Sync) -> String {
+    if !Mechanism::Unwind.is_on() {
+        return String::new();
+    }
+    let text = || panic::catch_unwind(AssertUnwindSafe(|| overflowed::write(at.unwindable(), read)));
+    on_new_thread(text).map_or(String::new(), |text| if text.is_empty() { text } else { format!("\n{text}") })
 }
 
 /// Calls `f` on a new thread, or on the calling thread if no thread can be started.

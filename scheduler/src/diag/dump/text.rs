@@ -99,7 +99,7 @@ fn write_group(out: &mut String, group: &[&GoroutineInfo], resolver: &mut Resolv
         ([], Some(thread)) => writeln!(out, "\trunning on M{thread}; backtrace unavailable")?,
         ([], None) => writeln!(out, "\tbacktrace unavailable")?,
         (frames, thread) => {
-            write_frames(out, frames, first.is_complete())?;
+            write_frames(out, without_scheduler_frames(frames), first.is_complete())?;
             if thread.is_some() && frames.iter().any(is_std_parking) {
                 writeln!(out, "\t{STD_PARKED}")?;
             }
@@ -135,8 +135,8 @@ fn write_header(out: &mut String, goroutine: &GoroutineInfo) -> fmt::Result {
     }
 }
 
-fn write_frames(out: &mut String, frames: &[Frame], complete: bool) -> fmt::Result {
-    for frame in without_scheduler_frames(frames) {
+pub(super) fn write_frames(out: &mut String, frames: &[Frame], complete: bool) -> fmt::Result {
+    for frame in frames {
         match &frame.function {
             Some(function) => writeln!(out, "{function}(...)")?,
             None => writeln!(out, "{:#x}(...)", frame.address)?,
@@ -156,15 +156,25 @@ fn is_std_parking(frame: &Frame) -> bool {
 
 /// Removes the scheduler's own frames at both ends, unless no frame would remain.
 fn without_scheduler_frames(frames: &[Frame]) -> &[Frame] {
-    // The scheduler's calls are identified by file paths. Function names do not work, since line
-    // tables contain them without their module paths.
-    let own = file!().rsplit_once("src/").map(|(crate_folder, _)| format!("{crate_folder}src/"));
-    let own = |frame: &Frame| frame.file.as_ref().zip(own.as_ref()).is_some_and(|(file, own)| file.contains(own));
-    // `catch_unwind` contributes a frame without a source file.
-    let root = |frame: &Frame| frame.file.as_ref().is_none_or(|file| ROOT_PATHS.iter().any(|root| file.contains(root)));
-    let start = frames.iter().position(|frame| !own(frame)).unwrap_or(0);
-    let end = frames.iter().rposition(|frame| !own(frame) && !root(frame)).map_or(0, |last| last + 1);
+    let start = frames.iter().position(|frame| !is_own(frame)).unwrap_or(0);
+    let end = frames.iter().rposition(|frame| !is_scheduler_frame(frame)).map_or(0, |last| last + 1);
     frames.get(start..end).filter(|rest| !rest.is_empty()).unwrap_or(frames)
+}
+
+/// Returns `true` if the call is the scheduler's, or one of those that lead from the scheduler to a
+/// goroutine's closure.
+pub(super) fn is_scheduler_frame(frame: &Frame) -> bool {
+    // `catch_unwind` contributes a frame without a source file.
+    let root = |file: &String| ROOT_PATHS.iter().any(|root| file.contains(root));
+    is_own(frame) || frame.file.as_ref().is_none_or(root)
+}
+
+/// Returns `true` if the call is in a file of the scheduler.
+///
+/// Function names do not tell, since line tables contain them without their module paths.
+fn is_own(frame: &Frame) -> bool {
+    let own = file!().rsplit_once("src/").map(|(crate_folder, _)| format!("{crate_folder}src/"));
+    frame.file.as_ref().zip(own).is_some_and(|(file, own)| file.contains(&own))
 }
 
 #[cfg(test)]

@@ -76,6 +76,11 @@ pub(crate) fn copy_current(owner: *mut (), sp: usize, into: &mut [usize]) -> usi
     into.iter_mut().zip(words).map(|(to, word)| *to = word).count()
 }
 
+/// Returns the word at an address of a stack of `owner`, whose thread waits in a signal handler.
+pub(crate) fn read_stopped(owner: *mut (), address: usize) -> Option<usize> {
+    word(arena::find(address).filter(|meta| meta.owner() == owner)?, address)
+}
+
 impl Pool {
     /// Calls `f` with the owner of each stack that has one, and also with the stack if its
     /// goroutine has left it.

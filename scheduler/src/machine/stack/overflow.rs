@@ -1,5 +1,5 @@
-//! The report of a stack overflow: which goroutine it is, how large its stack is, and how to raise
-//! the size. Then the process aborts.
+//! The report of a stack overflow: which goroutine it is, how large its stack is, how to raise the
+//! size, and which calls are on the stack. Then the process aborts.
 //!
 //! A program cannot continue after an overflow: unwinding from the middle of a function's prologue
 //! runs no destructors, so locks would stay locked. But the runtime can say more than "segmentation
@@ -33,7 +33,8 @@
 //!   see.
 //!
 //! Everything on this path is async-signal-safe: loads of atomics, `write` to descriptor 2,
-//! formatting without allocation, `abort`.
+//! formatting without allocation, `abort`. Unwinding is not, so another thread does it while the
+//! handler waits (`diag::overflow_calls`).
 //!
 //! # Invariants
 //! * I1: `PREVIOUS` is written before the handler is installed, and never afterwards.
@@ -54,7 +55,9 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use super::SlotMeta;
 use super::arena;
+use crate::machine::sys::interrupt;
 use crate::machine::sys::memory::{self, alternate_stack_size, page_size};
+use crate::machine::sys::unwind::AtFault;
 use crate::testing::mechanism::Mechanism;
 
 /// What the scheduler knows about a stack, given its owner word.
@@ -65,6 +68,8 @@ pub(crate) struct Host {
     pub(crate) runs_here: fn(owner: *mut ()) -> bool,
     /// Reports the owner, and how much its stack reserves, on descriptor 2.
     pub(crate) report: fn(owner: *mut (), reservation: usize),
+    /// Reports the calls on the owner's stack, given its registers, on descriptor 2.
+    pub(crate) list_calls: fn(owner: *mut (), at: AtFault),
 }
 
 const SIGNALS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
@@ -131,19 +136,22 @@ extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, context: *
     let is_fault = unsafe { (*info).si_code } > 0;
     let guard = arena::find(address).filter(|meta| is_fault && address < meta.low());
     match guard.filter(|meta| meta.occupancy().is_entered()).zip(host) {
-        Some((meta, host)) if (host.runs_here)(meta.owner()) => report_and_abort(meta, host),
+        Some((meta, host)) if (host.runs_here)(meta.owner()) => {
+            // SAFETY: the kernel has passed the context of this fault.
+            report_and_abort(meta, host, unsafe { interrupt::registers_at_fault(context) })
+        }
         // SAFETY: these are the arguments that the kernel passed.
         _ => unsafe { chain(signal, info, context) },
     }
 }
 
-fn report_and_abort(meta: &SlotMeta, host: &Host) -> ! {
+fn report_and_abort(meta: &SlotMeta, host: &Host, at: Option<AtFault>) -> ! {
     /// One report is enough, and two at once would be unreadable.
     static REPORTS: AtomicBool = AtomicBool::new(false);
     if REPORTS.swap(true, Ordering::Relaxed) {
         // The process will be gone before this returns, unless the report failed. SAFETY:
         // async-signal-safe.
-        unsafe { libc::sleep(2) };
+        unsafe { libc::sleep(20) };
     }
     let reservation = meta.class().reservation();
     let mut out = Stderr;
@@ -155,6 +163,9 @@ fn report_and_abort(meta: &SlotMeta, host: &Host) -> ! {
          GREENTHREAD_STACK",
         reservation >> 10
     );
+    if let Some(at) = at {
+        (host.list_calls)(meta.owner(), at);
+    }
     // SAFETY: async-signal-safe, and does not return.
     unsafe { libc::abort() }
 }

@@ -15,6 +15,8 @@
 //! Both handlers run on the alternate stack, and are async-signal-safe provided that the functions
 //! they call are.
 //!
+//! A *fault* interrupts a thread as well, and its handler reads the registers here.
+//!
 //! On systems other than x86-64 Linux, no thread is asked, and SIGQUIT keeps its default action.
 //!
 //! # Invariants
@@ -26,7 +28,9 @@
 /// Returns `true` if the thread was asked.
 pub(crate) type Answer = fn(super::unwind::Registers) -> bool;
 
-pub(crate) use imp::{end_process, install_question, install_quit, interrupt, set_quit_heard, this_thread};
+pub(crate) use imp::{
+    end_process, install_question, install_quit, interrupt, registers_at_fault, set_quit_heard, this_thread,
+};
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod imp {
@@ -36,7 +40,7 @@ mod imp {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU8, Ordering};
 
-    use super::super::unwind::Registers;
+    use super::super::unwind::{AtFault, Registers};
     use super::Answer;
 
     const QUESTION: c_int = libc::SIGURG;
@@ -101,9 +105,7 @@ mod imp {
 
     extern "C" fn on_question(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
         // SAFETY: the kernel passes the registers that it will restore.
-        let registers = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
-        let register = |index: c_int| registers[index as usize].cast_unsigned() as usize;
-        let from = Registers { pc: register(libc::REG_RIP), sp: register(libc::REG_RSP), fp: register(libc::REG_RBP) };
+        let from = unsafe { registers(context) };
         let Some(question) = ON_QUESTION.get() else { return };
         // SAFETY: this is the address of this thread's errno, which the calls below may change.
         let errno = unsafe { &mut *libc::__errno_location() };
@@ -112,6 +114,34 @@ mod imp {
             chain(&question.before, signal, info, context);
         }
         *errno = before;
+    }
+
+    /// Returns an interrupted thread's registers.
+    ///
+    /// # Safety
+    /// `context` is what the kernel has passed to the handler.
+    unsafe fn registers(context: *const c_void) -> Registers {
+        // SAFETY: the kernel passes the registers that it will restore.
+        let [pc, sp, fp] =
+            [libc::REG_RIP, libc::REG_RSP, libc::REG_RBP].map(|index| unsafe { register(context, index) });
+        Registers { pc, sp, fp }
+    }
+
+    /// # Safety
+    /// As for [`registers`].
+    unsafe fn register(context: *const c_void, index: c_int) -> usize {
+        // SAFETY: the kernel passes a valid context.
+        let registers = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
+        registers[index as usize].cast_unsigned() as usize
+    }
+
+    /// Returns the registers of code that has overflowed its stack.
+    ///
+    /// # Safety
+    /// `context` is what the kernel has passed to the handler of the fault.
+    pub(crate) unsafe fn registers_at_fault(context: *const c_void) -> Option<AtFault> {
+        // SAFETY: the caller passes what the kernel has passed.
+        unsafe { Some(AtFault { registers: registers(context), scratch: register(context, libc::REG_R11) }) }
     }
 
     fn chain(before: &libc::sigaction, signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
@@ -166,6 +196,9 @@ mod imp {
 
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
 mod imp {
+    use std::ffi::c_void;
+
+    use super::super::unwind::AtFault;
     use super::Answer;
 
     pub(crate) fn install_question(_: Answer) {}
@@ -179,6 +212,12 @@ mod imp {
     }
 
     pub(crate) fn install_quit(_: fn()) {}
+
+    /// # Safety
+    /// None is needed here.
+    pub(crate) unsafe fn registers_at_fault(_: *const c_void) -> Option<AtFault> {
+        None
+    }
 
     pub(crate) fn set_quit_heard(_: bool) {}
 

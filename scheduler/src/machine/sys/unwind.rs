@@ -22,22 +22,27 @@ pub(crate) struct Registers {
     pub(crate) fp: usize,
 }
 
-/// The maximum number of frames of one stack.
-pub(crate) const MOST_FRAMES: usize = 128;
+/// The registers of code that has faulted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct AtFault {
+    pub(crate) registers: Registers,
+    /// The register with which the prologue of a large frame counts (r11).
+    pub(crate) scratch: usize,
+}
 
 pub(crate) use imp::{Unwinder, function_start};
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod imp {
     use std::ffi::{c_int, c_void};
-    use std::ops::Range;
+    use std::ops::{ControlFlow, Range};
     use std::{ptr, slice};
 
     use framehop::x86_64::{CacheX86_64, UnwindRegsX86_64, UnwinderX86_64};
     use framehop::{Error, ExplicitModuleSectionInfo, FrameAddress, Module, Unwinder as _};
 
     use super::super::mutex::Mutex;
-    use super::{MOST_FRAMES, Registers};
+    use super::{AtFault, Registers};
 
     /// The unwind tables of the process, and what was learned from them.
     pub(crate) struct Unwinder {
@@ -61,7 +66,8 @@ mod imp {
             Self { tables: loaded.tables.clone(), cache: CacheX86_64::new() }
         }
 
-        /// Appends the addresses of the calls on a stack, innermost first.
+        /// Calls `visit` with the addresses of the calls on a stack, innermost first, until it
+        /// breaks.
         ///
         /// Returns `true` if the walk reaches the stack's first frame. `read` returns the word at
         /// an address if that address is on the stack.
@@ -69,13 +75,12 @@ mod imp {
             &mut self,
             from: Registers,
             mut read: impl FnMut(usize) -> Option<usize>,
-            calls: &mut Vec<usize>,
+            mut visit: impl FnMut(usize) -> ControlFlow<()>,
         ) -> bool {
             let mut registers = UnwindRegsX86_64::new(from.pc as u64, from.sp as u64, from.fp as u64);
             let mut read = |address: u64| read(address as usize).map(|word| word as u64).ok_or(());
             let mut frame = FrameAddress::from_instruction_pointer(from.pc as u64);
-            for _ in 0..MOST_FRAMES {
-                calls.push(frame.address_for_lookup() as usize);
+            while visit(frame.address_for_lookup() as usize).is_continue() {
                 let next = match self.tables.unwind_frame(frame, &mut registers, &mut self.cache, &mut read) {
                     // `stack::grow` stores a frame pointer where it leaves one stack for another,
                     // and the other stack may be at lower addresses.
@@ -181,6 +186,35 @@ mod imp {
         (!start.is_null()).then(|| start.addr())
     }
 
+    /// The length of the code from the instruction before a loop of stack probes to the one that
+    /// faults.
+    const PROBE_LOOP: usize = 14;
+
+    impl AtFault {
+        /// Returns the registers from which to unwind.
+        ///
+        /// A function with a frame of many pages touches each of them in a loop before it begins.
+        /// In that loop, the unwind tables find the frame by a scratch register, which the unwinder
+        /// does not follow. The result is then the state before the loop, when that register was a
+        /// copy of the stack pointer.
+        pub(crate) fn unwindable(self) -> Registers {
+            let at = self.registers;
+            let code = at.pc - PROBE_LOOP.min(at.pc);
+            if function_start(at.pc).is_none_or(|start| start > code) {
+                return at;
+            }
+            // SAFETY: the bytes are code of the function that has faulted.
+            match unsafe { ptr::with_exposed_provenance::<[u8; PROBE_LOOP]>(code).read_unaligned() } {
+                // sub r11, size; then the loop: sub rsp, 4096; mov qword ptr [rsp], 0
+                [0x49, 0x81, 0xeb, a, b, c, d, 0x48, 0x81, 0xec, 0, 0x10, 0, 0] => {
+                    let size = u32::from_le_bytes([a, b, c, d]) as usize;
+                    Registers { pc: code, sp: self.scratch.wrapping_add(size), fp: at.fp }
+                }
+                _ => at,
+            }
+        }
+    }
+
     #[cfg(test)]
     mod tests {
         use super::*;
@@ -192,7 +226,11 @@ mod imp {
             // These are not the registers of a frame: the walk takes one step at most, and does not
             // fault.
             let from = Registers { pc: here + 1, sp: 8, fp: 8 };
-            assert!(!Unwinder::new().walk(from, |_| None, &mut calls));
+            let visit = |call| {
+                calls.push(call);
+                ControlFlow::Continue(())
+            };
+            assert!(!Unwinder::new().walk(from, |_| None, visit));
             assert_eq!(calls, [here + 1]);
             assert_eq!(function_start(here + 1), Some(here));
         }
@@ -201,7 +239,15 @@ mod imp {
 
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
 mod imp {
-    use super::Registers;
+    use std::ops::ControlFlow;
+
+    use super::{AtFault, Registers};
+
+    impl AtFault {
+        pub(crate) fn unwindable(self) -> Registers {
+            self.registers
+        }
+    }
 
     /// An unwinder that knows nothing on this system.
     pub(crate) struct Unwinder;
@@ -211,7 +257,12 @@ mod imp {
             Self
         }
 
-        pub(crate) fn walk(&mut self, _: Registers, _: impl FnMut(usize) -> Option<usize>, _: &mut Vec<usize>) -> bool {
+        pub(crate) fn walk(
+            &mut self,
+            _: Registers,
+            _: impl FnMut(usize) -> Option<usize>,
+            _: impl FnMut(usize) -> ControlFlow<()>,
+        ) -> bool {
             false
         }
     }

@@ -126,7 +126,7 @@ fn report(owner: *mut (), reservation: usize) {
     let _ = writeln!(overflow::Stderr, "owner {} of {reservation}", owner.addr());
 }
 
-static HOST: overflow::Host = overflow::Host { runs_here: |owner| owner.addr() == 4711, report };
+static HOST: overflow::Host = overflow::Host { runs_here: |owner| owner.addr() == 4711, report, list_calls: |_, _| {} };
 
 fn overflow_a_goroutine() {
     overflow::install(&HOST);
