@@ -24,6 +24,7 @@ chapters! {
     time
     network
     tuning
+    stacks
     scheduler
     from_go
     from_async

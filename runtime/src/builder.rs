@@ -50,12 +50,15 @@ impl Builder {
         self
     }
 
-    /// Reserves `bytes` of address space for the stack, rounded up to a power of two.
+    /// Reserves `bytes` of address space for the stack, rounded up to a power of two or, below 2
+    /// MiB, to half as much again (16, 24, 32, 48 KiB).
     ///
     /// The size includes the guard area at the end of the stack, which is at most 16 KiB. It may be
-    /// from 16 KiB to 64 GiB; the default is 256 KiB or the value of `GREENTHREAD_STACK`. Memory is
-    /// committed as it is touched, so the unused part of a large reservation costs only address
-    /// space. Go needs no such choice, since its stacks grow.
+    /// from 16 KiB to 64 GiB; the default is the value of `GREENTHREAD_STACK`, or
+    /// [`DEFAULT_STACK_SIZE`](crate::config::DEFAULT_STACK_SIZE): 384 KiB, and 2 MiB in builds with
+    /// debug assertions. Memory is committed as it is touched. The unused part of a reservation
+    /// costs address space and page tables, 2 KiB for each MiB up to 2 MiB. Go needs no such
+    /// choice, since its stacks grow.
     ///
     /// ```
     /// fn depth(n: u64) -> u64 { if n == 0 { 0 } else { 1 + std::hint::black_box(depth(n - 1)) } }

@@ -18,7 +18,7 @@
 /// only that goroutine.
 ///
 /// The captures are moved through several frames of the caller and of the goroutine, and a
-/// goroutine's stack reserves only 256 KiB. So put values of more than 4 KiB into a `Box` or a
+/// goroutine's stack reserves only 384 KiB. So put values of more than 4 KiB into a `Box` or a
 /// `Vec`. (Optimized builds allow several times that size.)
 ///
 /// # Examples

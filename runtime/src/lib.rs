@@ -158,7 +158,8 @@
 //! # What a goroutine costs
 //! A goroutine that has not run yet takes one block of memory, 128 to 192 bytes for a small
 //! closure. If its calls were not deep, a parked goroutine takes one page of stack and its share of
-//! the page tables, about 4.7 KB. Its stack reserves 256 KiB of address space, a size that
+//! the page tables, about 5.1 KB. Its stack reserves 384 KiB of address space (2 MiB in
+//! builds with debug assertions), a size that
 //! [`Builder::stack_size`] and `GREENTHREAD_STACK` can change. Pages of the stack are committed as
 //! they are used, and the stack never moves. A stack overflow ends the process with a report; for
 //! deep recursion, use [`stack::grow`].

@@ -39,7 +39,7 @@ use greenthread_scheduler as scheduler;
 ///
 /// ```
 /// let left = greenthread::spawn(|| greenthread::stack::remaining().unwrap()).join().unwrap();
-/// assert!(left > 100 << 10 && left < 256 << 10);
+/// assert!(left > 100 << 10 && left < 2 << 20);
 /// ```
 pub fn remaining() -> Option<usize> {
     scheduler::remaining()

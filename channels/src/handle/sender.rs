@@ -73,7 +73,7 @@ impl<T> Sender<T> {
     /// On a nil channel this blocks forever.
     ///
     /// The value is moved through several stack frames, here and at the receiver, and a goroutine's
-    /// stack reserves 256 KiB. Put values of more than 4 KiB into a `Box` or a `Vec`. (In optimized
+    /// stack reserves 384 KiB. Put values of more than 4 KiB into a `Box` or a `Vec`. (In optimized
     /// builds, values several times as large fit.)
     ///
     /// # Errors

@@ -78,6 +78,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/guide/src/network.md",
     "docs/guide/src/tuning.md",
     "docs/guide/src/safety.md",
+    "docs/guide/src/stacks.md",
     "docs/guide/src/scheduler.md",
     "docs/guide/src/from_async.md",
 ];

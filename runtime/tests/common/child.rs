@@ -17,6 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use greenthread::__private::Mechanism;
+use greenthread::config::DEFAULT_STACK_SIZE;
 
 use super::watchdog::patiently;
 use super::{LIMIT, apart};
@@ -218,6 +219,11 @@ pub struct Ended {
     pub stdout: String,
     pub stderr: String,
     pub took: Duration,
+}
+
+/// Returns the size of a goroutine's stack as reports write it.
+pub fn default_stack() -> String {
+    format!("{} KiB", DEFAULT_STACK_SIZE >> 10)
 }
 
 /// Returns this executable as a program that runs `what`.

@@ -37,6 +37,29 @@ fn impossible_sizes_are_refused() {
     });
 }
 
+/// Uses as much of the default stack as the deepest program of the guide's chapter on stacks.
+#[test]
+fn the_default_stack_holds_what_parsers_use() {
+    /// Returns the number of bytes between `top` and the innermost frame, which is at least `need`.
+    fn dig(top: usize, need: usize) -> usize {
+        let frame = black_box([0_u8; 2048]);
+        let used = top - (&raw const frame).addr();
+        if used < need { dig(top, need).max(black_box(frame)[0].into()) } else { used }
+    }
+    check(|| {
+        let mut need = 313 << 10;
+        debug_assert!({
+            need = 1530 << 10;
+            true
+        });
+        let body = move || {
+            let top = 0_u8;
+            dig((&raw const top).addr(), need)
+        };
+        assert!(spawn(body).join().unwrap() >= need);
+    });
+}
+
 #[test]
 fn a_large_stack_takes_deep_recursion() {
     check(|| {
@@ -75,8 +98,8 @@ fn grow_parks_panics_and_gives_back() {
             .map(|n| {
                 spawn(move || {
                     let outer = stack::remaining().unwrap();
-                    let inner = stack::grow(1 << 20, 2 << 20, || {
-                        assert!(stack::remaining().unwrap() > 1 << 20);
+                    let inner = stack::grow(3 << 20, 4 << 20, || {
+                        assert!(stack::remaining().unwrap() > 3 << 20);
                         time::sleep(Duration::from_micros(100 * n));
                         yield_now();
                         let deeper = stack::grow(4 << 20, 8 << 20, || {
@@ -88,9 +111,9 @@ fn grow_parks_panics_and_gives_back() {
                     });
                     assert_eq!(inner, n);
                     assert!(stack::remaining().unwrap().abs_diff(outer) < 16 << 10);
-                    let caught = std::panic::catch_unwind(|| stack::grow(1 << 20, 2 << 20, || panic!("expected")));
+                    let caught = std::panic::catch_unwind(|| stack::grow(3 << 20, 4 << 20, || panic!("expected")));
                     assert!(caught.is_err());
-                    assert!(stack::remaining().unwrap() < 1 << 20, "the goroutine is back on its own stack");
+                    assert!(stack::remaining().unwrap() < 3 << 20, "the goroutine is back on its own stack");
                     yield_now();
                 })
             })
@@ -102,7 +125,7 @@ fn grow_parks_panics_and_gives_back() {
 #[test]
 fn a_goroutine_ends_on_a_grown_stack() {
     check(|| {
-        let exits = spawn(|| stack::grow(1 << 20, 2 << 20, || greenthread::exit_goroutine()));
+        let exits = spawn(|| stack::grow(3 << 20, 4 << 20, || greenthread::exit_goroutine()));
         assert!(exits.join().unwrap_err().is::<greenthread::Exited>());
     });
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::common::child::{self, Ended, named, program};
+use crate::common::child::{self, Ended, default_stack, named, program};
 use crate::common::drops::OnDrop;
 use greenthread::__private::Mechanism;
 use greenthread::{Builder, OsThreadGuard, channel, go, scope, spawn, stack, time, yield_now};
@@ -267,7 +267,7 @@ mod programs {
 
         #[greenthread::main]
         pub(crate) fn main() {
-            let body = || stack::grow(1 << 20, 4 << 20, || overflow(0));
+            let body = || stack::grow(3 << 20, 4 << 20, || overflow(0));
             println!("{}", Builder::new().name("grower").spawn(body).unwrap().join().unwrap());
         }
     }
@@ -491,7 +491,7 @@ fn a_detached_panic_is_reported() {
 fn an_overflow_is_reported() {
     let ended = run("overflows::main").aborts().prints("").says("fatal error: stack overflow");
     let ended = ended.says("goroutine ").says(" 'digger', spawned at runtime/tests/isolated/crash.rs:");
-    ended.says("256 KiB").says("Builder::stack_size").says("GREENTHREAD_STACK");
+    ended.says(&default_stack()).says("Builder::stack_size").says("GREENTHREAD_STACK");
 }
 
 fn an_overflow_of_a_chosen_size() {
@@ -499,7 +499,7 @@ fn an_overflow_of_a_chosen_size() {
 }
 
 fn an_overflow_of_a_scoped_goroutine() {
-    run("overflows_scoped::main").aborts().says("spawned at runtime/tests/isolated/crash.rs:").says("256 KiB");
+    run("overflows_scoped::main").aborts().says("spawned at runtime/tests/isolated/crash.rs:").says(&default_stack());
 }
 
 fn an_overflow_of_a_pinned_goroutine() {
@@ -514,7 +514,7 @@ fn an_overflow_of_a_grown_stack() {
 }
 
 fn an_overflow_beside_many() {
-    run("overflows_beside_many::main").aborts().says(" 'one of many', spawned at").says("256 KiB");
+    run("overflows_beside_many::main").aborts().says(" 'one of many', spawned at").says(&default_stack());
 }
 
 fn an_overflow_of_a_thread() {

@@ -490,7 +490,7 @@ fn backtraces_are_torn_if_goroutines_run_on() {
 
 #[inline(never)]
 fn receives_on_another_stack(rx: Receiver<()>) {
-    stack::grow(1 << 20, 1 << 20, || receives(rx));
+    stack::grow(3 << 20, 4 << 20, || receives(rx));
     black_box(());
 }
 

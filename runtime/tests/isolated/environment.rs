@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::common::child::{self, Ended, named, program};
 use crate::common::until;
-use greenthread::config::Config;
+use greenthread::config::{Config, DEFAULT_STACK_SIZE};
 use greenthread::{Builder, go, gomaxprocs, num_cpu, spawn, stack, time};
 
 pub(crate) const SUITE: child::Suite = child::suite!(TESTS, PROGRAMS);
@@ -49,7 +49,7 @@ fn prints_procs() -> ExitCode {
 
 fn prints_stack() -> ExitCode {
     let left = spawn(stack::remaining).join().unwrap().unwrap();
-    println!("{}", left.next_power_of_two() >> 10);
+    println!("{}", left.next_multiple_of(32 << 10) >> 10);
     ExitCode::SUCCESS
 }
 
@@ -156,15 +156,25 @@ fn bad_gomaxprocs_are_named() {
 }
 
 fn the_stack_size_is_read() {
-    for (value, kib) in [("", "256"), ("64k", "64"), ("65536", "64"), ("1m", "1024"), ("2M", "2048"), ("300k", "512")] {
+    let default = (DEFAULT_STACK_SIZE >> 10).to_string();
+    let sizes = [
+        ("", &*default),
+        ("64k", "64"),
+        ("65536", "64"),
+        ("1m", "1024"),
+        ("2M", "2048"),
+        ("300k", "384"),
+        ("400k", "512"),
+    ];
+    for (value, kib) in sizes {
         with("prints_stack", "GREENTHREAD_STACK", value).says_nothing().prints(&format!("{kib}\n"));
     }
 }
 
 fn bad_stack_sizes_are_named() {
     for value in ["abc", "-1", "1.5m", "1t"] {
-        let ended = with("prints_stack", "GREENTHREAD_STACK", value).prints("256\n");
-        ended.says(&format!("GREENTHREAD_STACK={value:?}")).says("using 256k");
+        let ended = with("prints_stack", "GREENTHREAD_STACK", value).prints(&format!("{}\n", DEFAULT_STACK_SIZE >> 10));
+        ended.says(&format!("GREENTHREAD_STACK={value:?}")).says("using the default");
     }
     let ended = program("prints_procs").env("GREENTHREAD_STACK", "1").env("GOMAXPROCS", "2").run();
     ended.exits_with(0).says("GREENTHREAD_STACK=\"1\"").says("using 16k").prints("2 2\n");

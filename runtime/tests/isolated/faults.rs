@@ -14,7 +14,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use crate::common::child::{self, Ended, named, program, program_after};
+use crate::common::child::{self, Ended, default_stack, named, program, program_after};
 use greenthread::__private::Mechanism;
 use greenthread::config::Guards;
 use greenthread::{Builder, debug, go, set_gomaxprocs, spawn, stack, time};
@@ -120,7 +120,9 @@ fn overflows_without_report() -> ExitCode {
 #[track_caller]
 fn names_the_goroutine(ended: Ended) {
     let ended = ended.aborts().prints("").says("fatal error: stack overflow");
-    ended.says(" 'digger', spawned at runtime/tests/isolated/faults.rs:").says("its stack of 256 KiB");
+    ended
+        .says(" 'digger', spawned at runtime/tests/isolated/faults.rs:")
+        .says(&format!("its stack of {}", default_stack()));
 }
 
 fn an_overflow_in_rust() {
@@ -179,11 +181,11 @@ fn an_overflow_of_a_large_frame_lists_its_calls() {
 }
 
 fn overflows_a_grown_stack() -> ExitCode {
-    in_a_goroutine(|| stack::grow(1 << 20, 1 << 20, dig))
+    in_a_goroutine(|| stack::grow(3 << 20, 4 << 20, dig))
 }
 
 fn an_overflow_lists_calls_beyond_a_grown_stack() {
-    let ended = program("overflows_a_grown_stack").run().aborts().says("its stack of 1024 KiB");
+    let ended = program("overflows_a_grown_stack").run().aborts().says("its stack of 4096 KiB");
     ended.says("\nisolated::faults::overflow(...)\n").says(" frames elided ...\n").says("overflows_a_grown_stack");
 }
 
@@ -214,7 +216,7 @@ fn overflows_at_once() {
     for _ in 0..20 {
         let ended = program("overflow_together").env("GOMAXPROCS", "4").run().aborts();
         assert_eq!(ended.stderr.matches("fatal error").count(), 1, "{ended:#?}");
-        ended.says("goroutine ").says("its stack of 256 KiB").says("GREENTHREAD_STACK");
+        ended.says("goroutine ").says(&format!("its stack of {}", default_stack())).says("GREENTHREAD_STACK");
     }
 }
 

@@ -89,7 +89,7 @@ impl Soup {
                 });
                 assert!(exits.join().is_err());
             }
-            9 => self.add(stack::grow(1 << 20, 2 << 20, || spawn(move || n).join().unwrap())),
+            9 => self.add(stack::grow(3 << 20, 4 << 20, || spawn(move || n).join().unwrap())),
             10 => self.add(thread::spawn(move || spawn(move || n).join().unwrap()).join().unwrap()),
             11 => {
                 let pinned = Builder::new().pinned(true).spawn(move || {

@@ -5,7 +5,7 @@
 //! | --- | --- | --- | --- |
 //! | number of Ps | [`Config::procs`] | `GOMAXPROCS` | the usable CPUs (affinity, cgroup quota) |
 //! | guards of stacks | [`Config::guards`] | `GREENTHREAD_GUARDS` (`holes`) | the best method |
-//! | stack reservation | [`Config::stack_size`] | `GREENTHREAD_STACK` (`256k`, `1m`) | 256 KiB |
+//! | stack reservation | [`Config::stack_size`] | `GREENTHREAD_STACK` (`256k`, `1m`) | 384 KiB |
 //! | limit of Ms | [`Config::max_threads`] | `GREENTHREAD_MAXTHREADS` | 10000 |
 //! | chaos mode, for tests | [`Config::chaos`] | `GREENTHREAD_CHAOS` (a seed; 0 is off) | off |
 //! | summary lines | [`Config::schedtrace`] | `GODEBUG=schedtrace=1000` (ms) | off |
@@ -37,6 +37,7 @@ use std::time::Duration;
 
 pub(crate) use env::{Settings, default_procs, settings};
 
+use crate::machine::stack::DEFAULT_RESERVATION;
 pub use crate::machine::stack::guards::Guards;
 
 /// The largest number of Ps.
@@ -68,12 +69,14 @@ pub const MAX_STACK_SIZE: usize = 64 << 30;
 
 /// The default stack reservation of a goroutine, in bytes.
 ///
+/// It is 384 KiB, or 2 MiB in builds with debug assertions, whose frames are larger.
+///
 /// ```
 /// use greenthread::config::DEFAULT_STACK_SIZE;
 ///
-/// assert_eq!(DEFAULT_STACK_SIZE, 256 << 10);
+/// assert_eq!(DEFAULT_STACK_SIZE, if cfg!(debug_assertions) { 2 << 20 } else { 384 << 10 });
 /// ```
-pub const DEFAULT_STACK_SIZE: usize = 256 << 10;
+pub const DEFAULT_STACK_SIZE: usize = DEFAULT_RESERVATION;
 
 /// The default limit of OS threads (Go's).
 ///
@@ -85,7 +88,7 @@ pub const DEFAULT_STACK_SIZE: usize = 256 << 10;
 /// ```
 pub const DEFAULT_MAX_THREADS: usize = 10_000;
 
-const _: () = assert!(MIN_STACK_SIZE == 16 << 10 && MAX_STACK_SIZE == 64 << 30 && DEFAULT_STACK_SIZE == 256 << 10);
+const _: () = assert!(MIN_STACK_SIZE == 16 << 10 && MAX_STACK_SIZE == 64 << 30);
 
 /// Settings of the runtime.
 ///

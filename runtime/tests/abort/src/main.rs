@@ -53,7 +53,7 @@ fn works() {
                 },
             }
         }
-        println!("{received} {}", spawn(|| greenthread::stack::grow(1 << 20, 2 << 20, || 7)).join().unwrap());
+        println!("{received} {}", spawn(|| greenthread::stack::grow(3 << 20, 4 << 20, || 7)).join().unwrap());
     });
     wg.wait();
     println!("{}", sum.lock());

@@ -138,7 +138,7 @@ impl<F: Fn(&str) -> Option<OsString>> Environment<'_, F> {
                 Some(MAX_STACK_SIZE)
             }
             None => {
-                self.warn(NAME, &value, "not a size such as 65536, 256k, 1m or 2g", "256k");
+                self.warn(NAME, &value, "not a size such as 65536, 256k, 1m or 2g", "the default");
                 None
             }
         }

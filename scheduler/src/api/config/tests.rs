@@ -17,7 +17,7 @@ fn defaults() -> Settings {
     Settings {
         procs: 2,
         procs_fixed: false,
-        stack_size: 256 << 10,
+        stack_size: DEFAULT_STACK_SIZE,
         guards: Guards::Auto,
         max_threads: 10_000,
         chaos: None,
@@ -84,10 +84,22 @@ const BAD: &[(&str, &str, &str)] = &[
     ("GOMAXPROCS", "+4", r#"GOMAXPROCS="+4": not a whole number above 0; using 2, the number of CPUs"#),
     ("GOMAXPROCS", " 4", r#"GOMAXPROCS=" 4": not a whole number above 0; using 2, the number of CPUs"#),
     ("GOMAXPROCS", "2.5", r#"GOMAXPROCS="2.5": not a whole number above 0; using 2, the number of CPUs"#),
-    ("GREENTHREAD_STACK", "big", r#"GREENTHREAD_STACK="big": not a size such as 65536, 256k, 1m or 2g; using 256k"#),
-    ("GREENTHREAD_STACK", "k", r#"GREENTHREAD_STACK="k": not a size such as 65536, 256k, 1m or 2g; using 256k"#),
-    ("GREENTHREAD_STACK", "-1k", r#"GREENTHREAD_STACK="-1k": not a size such as 65536, 256k, 1m or 2g; using 256k"#),
-    ("GREENTHREAD_STACK", "1µ", r#"GREENTHREAD_STACK="1µ": not a size such as 65536, 256k, 1m or 2g; using 256k"#),
+    (
+        "GREENTHREAD_STACK",
+        "big",
+        r#"GREENTHREAD_STACK="big": not a size such as 65536, 256k, 1m or 2g; using the default"#,
+    ),
+    ("GREENTHREAD_STACK", "k", r#"GREENTHREAD_STACK="k": not a size such as 65536, 256k, 1m or 2g; using the default"#),
+    (
+        "GREENTHREAD_STACK",
+        "-1k",
+        r#"GREENTHREAD_STACK="-1k": not a size such as 65536, 256k, 1m or 2g; using the default"#,
+    ),
+    (
+        "GREENTHREAD_STACK",
+        "1µ",
+        r#"GREENTHREAD_STACK="1µ": not a size such as 65536, 256k, 1m or 2g; using the default"#,
+    ),
     (
         "GREENTHREAD_GUARDS",
         "Holes",

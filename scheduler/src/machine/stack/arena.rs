@@ -32,7 +32,7 @@ use super::slot::SlotMeta;
 use super::{Class, human};
 use crate::machine::sys::memory::{self, page_size};
 
-/// The maximum number of arenas of a process: 16 million stacks of the default size.
+/// The maximum number of arenas of a process: 11 million stacks of the default size.
 const MOST: usize = 4096;
 /// The arena size that is tried first, unless one slot is larger.
 const LEAST_BYTES: usize = 1 << 30;
@@ -86,13 +86,13 @@ pub(super) fn arenas() -> impl Iterator<Item = &'static Arena> {
 /// Async-signal-safe.
 pub(super) fn find(address: usize) -> Option<&'static SlotMeta> {
     let arena = arenas().find(|arena| arena.range().contains(&address))?;
-    arena.slot((address - arena.start) >> arena.class.shift())
+    arena.slot((address - arena.start) / arena.class.reservation())
 }
 
 impl Arena {
     /// Reserves and registers an arena, which is smaller than usual if address space is short.
     pub(super) fn create(class: Class, pool: usize, guarding: &Guarding) -> io::Result<&'static Self> {
-        let usual = (class.reservation() * LEAST_SLOTS).clamp(LEAST_BYTES, MOST_BYTES) >> class.shift();
+        let usual = (class.reservation() * LEAST_SLOTS).clamp(LEAST_BYTES, MOST_BYTES) / class.reservation();
         let mut slots = usual.max(1);
         let mut arena = loop {
             match Self::reserve(class, slots, pool, guarding) {
@@ -116,7 +116,7 @@ impl Arena {
     }
 
     fn reserve(class: Class, slots: usize, pool: usize, guarding: &Guarding) -> io::Result<Box<Self>> {
-        let len = slots << class.shift();
+        let len = slots * class.reservation();
         check_address_limit(len)?;
         let margin = if class.reservation() >= HUGE { 2 * HUGE } else { 0 };
         let reserved = guarding.reserve(len + margin)?;
@@ -145,7 +145,7 @@ impl Arena {
     }
 
     fn range(&self) -> Range<usize> {
-        self.start..self.start + (self.slots << self.class.shift())
+        self.start..self.start + self.slots * self.class.reservation()
     }
 
     pub(super) fn class(&self) -> Class {
@@ -181,7 +181,7 @@ impl Arena {
 
     /// Returns the addresses of some slots.
     pub(super) fn addresses(&self, slots: Range<usize>) -> Range<usize> {
-        self.start + (slots.start << self.class.shift())..self.start + (slots.end << self.class.shift())
+        self.start + slots.start * self.class.reservation()..self.start + slots.end * self.class.reservation()
     }
 
     /// Carves the next group of slots.

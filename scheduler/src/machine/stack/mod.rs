@@ -3,8 +3,8 @@
 //!
 //! # Layout
 //! An *arena* ([`arena`]) is one reservation of address space, cut into *slots* of one *class*. The
-//! class is a power of two, and is the whole reservation of a stack. The slots have entries in a
-//! side table ([`slot`]).
+//! class is the whole reservation of a stack: a power of two or, below 2 MiB, half as much again.
+//! The slots have entries in a side table ([`slot`]).
 //!
 //! ```text
 //!   high  +---------------------------+  top of the slot
@@ -63,6 +63,7 @@ pub(crate) use pool::{POOL, StackCache, add_demand, demand};
 pub(crate) use slot::SlotMeta;
 pub(crate) use trim::sweep;
 
+use crate::machine::sys::DEBUG_ASSERTIONS;
 use crate::machine::sys::memory::page_size;
 
 /// A stack that is in use.
@@ -102,17 +103,21 @@ unsafe impl corosensei::stack::Stack for Stack {
     }
 }
 
-/// A stack size: two to this power, including the guard.
+/// A stack size, including the guard: two to the power of half this number, or half as much again
+/// if the number is odd.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Class(u8);
 
 impl Class {
     /// 16 KiB.
-    const SMALLEST: u8 = 14;
+    const SMALLEST: u8 = 2 * 14;
     /// 64 GiB.
-    const LARGEST: u8 = 36;
-    /// 256 KiB.
-    const DEFAULT: u8 = 18;
+    const LARGEST: u8 = 2 * 36;
+    /// 384 KiB, or 2 MiB in builds with debug assertions, whose frames are three to five times as
+    /// large.
+    const DEFAULT: u8 = if DEBUG_ASSERTIONS { 2 * 21 } else { 2 * 18 + 1 };
+    /// 2 MiB: below this, there are sizes that are no powers of two.
+    const FINE: usize = 2 << 20;
     pub(crate) const COUNT: usize = (Self::LARGEST - Self::SMALLEST + 1) as usize;
     const MOST_PER_GROUP: usize = 64;
 
@@ -120,11 +125,7 @@ impl Class {
     const FULL_GUARD: usize = 16 << 10;
 
     pub(crate) const fn reservation(self) -> usize {
-        1 << self.0
-    }
-
-    pub(crate) const fn shift(self) -> u32 {
-        self.0 as u32
+        ((2 + self.0 as usize % 2) << (self.0 / 2)) / 2
     }
 
     pub(crate) const fn index(self) -> usize {
@@ -145,7 +146,7 @@ impl Class {
     /// Returns how many slots are carved, and later examined, at a time: as many as fit in 16 MiB,
     /// but at most 64.
     pub(crate) const fn group(self) -> usize {
-        let fit = (16 << 20) >> self.0;
+        let fit = (16 << 20) / self.reservation();
         if fit > Self::MOST_PER_GROUP {
             Self::MOST_PER_GROUP
         } else if fit == 0 {
@@ -156,18 +157,23 @@ impl Class {
     }
 }
 
-/// Returns the class of a stack that reserves `bytes`, rounded up to a power of two.
+/// Returns the class of a stack that reserves `bytes`, rounded up to the next class.
 pub(crate) fn class_for(bytes: usize) -> io::Result<Class> {
     // One page of guard, and one to use.
-    let smallest = (1usize << Class::SMALLEST).max(2 * page_size());
-    let largest = 1usize << Class::LARGEST;
+    let smallest = Class(Class::SMALLEST).reservation().max(2 * page_size());
+    let largest = Class(Class::LARGEST).reservation();
     if !(smallest..=largest).contains(&bytes) {
         let text = format!("a stack cannot reserve {bytes} bytes; use {} KiB to {} GiB", smallest >> 10, largest >> 30);
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
-    let shift = bytes.next_power_of_two().trailing_zeros();
-    Ok(Class(u8::try_from(shift).expect("stack: the logarithm of a size fits a byte")))
+    let logarithm = bytes.next_power_of_two().ilog2();
+    let above = Class(u8::try_from(2 * logarithm).expect("stack: the logarithm of a size fits a byte"));
+    let between = Class(above.0 - 1);
+    Ok(if between.reservation() >= bytes && between.reservation() < Class::FINE { between } else { above })
 }
+
+/// The reservation of stacks without an explicit size, unless it is set.
+pub(crate) const DEFAULT_RESERVATION: usize = Class(Class::DEFAULT).reservation();
 
 static DEFAULT_CLASS: AtomicU8 = AtomicU8::new(Class::DEFAULT);
 

@@ -116,7 +116,7 @@ impl Pool {
         self.guarding.choose(wanted)
     }
 
-    /// Takes a stack that reserves `reservation` bytes, rounded up to a power of two.
+    /// Takes a stack that reserves `reservation` bytes, rounded up to the next class.
     pub(crate) fn take(&'static self, reservation: usize) -> io::Result<Stack> {
         let class = class_for(reservation)?;
         let mut list = self.list(class);
@@ -302,11 +302,11 @@ pub(crate) struct StackCache {
 impl StackCache {
     /// Creates an empty cache for the process's pool.
     pub(crate) fn new() -> Self {
-        Self::of(&POOL)
+        Self::of(&POOL, default_class())
     }
 
-    pub(super) fn of(pool: &'static Pool) -> Self {
-        Self { pool, class: default_class(), free: Vec::with_capacity(CACHE) }
+    pub(super) fn of(pool: &'static Pool, class: Class) -> Self {
+        Self { pool, class, free: Vec::with_capacity(CACHE) }
     }
 
     /// Takes a stack of the default class.

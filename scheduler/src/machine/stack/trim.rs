@@ -380,8 +380,8 @@ fn scan_at_once(arena: &'static Arena, group: &Range<usize>, intact: u64, reside
     let mut deep = 0u64;
     residency.scan(range.clone(), &mut |run| {
         // A run may cover several slots if nothing more precise is known.
-        let slots = (run.start - range.start) >> arena.class().shift()
-            ..((run.end - range.start - 1) >> arena.class().shift()) + 1;
+        let slots = (run.start - range.start) / arena.class().reservation()
+            ..(run.end - range.start - 1) / arena.class().reservation() + 1;
         for i in slots.map(|slot| first + slot).filter(|i| intact >> i & 1 == 1) {
             let below = |meta: &SlotMeta| run.start < meta.top_page() && run.end > meta.low();
             if arena.slot(group.start + i).is_some_and(below) {

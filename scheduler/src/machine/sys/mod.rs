@@ -49,5 +49,8 @@ pub(crate) mod unwind;
 pub(crate) mod userfault;
 pub(crate) mod word;
 
+/// `true` in a build with debug assertions, which is usually not optimized either.
+pub(crate) const DEBUG_ASSERTIONS: bool = cfg!(debug_assertions);
+
 /// `true` if a panic unwinds; `false` in a program that is built with `panic = "abort"`.
 pub(crate) const UNWINDS: bool = cfg!(panic = "unwind");
