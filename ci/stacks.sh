@@ -5,7 +5,7 @@
 #   ci/stacks.sh
 #
 # Fails if a program needs more than the default stack of its build provides. Builds some 100 crates
-# twice: that takes about five minutes the first time. Needs a C compiler, for zstd and ring.
+# twice: that takes some ten minutes the first time. Needs a C compiler, for zstd and ring.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/stacks"
 

@@ -47,7 +47,7 @@ fn the_default_stack_holds_what_parsers_use() {
         if used < need { dig(top, need).max(black_box(frame)[0].into()) } else { used }
     }
     check(|| {
-        let mut need = 313 << 10;
+        let mut need = 296 << 10;
         debug_assert!({
             need = 1530 << 10;
             true

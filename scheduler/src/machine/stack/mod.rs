@@ -113,8 +113,7 @@ impl Class {
     const SMALLEST: u8 = 2 * 14;
     /// 64 GiB.
     const LARGEST: u8 = 2 * 36;
-    /// 384 KiB, or 2 MiB in builds with debug assertions, whose frames are three to five times as
-    /// large.
+    /// 384 KiB, or 2 MiB in builds with debug assertions, whose frames are several times as large.
     const DEFAULT: u8 = if DEBUG_ASSERTIONS { 2 * 21 } else { 2 * 18 + 1 };
     /// 2 MiB: below this, there are sizes that are no powers of two.
     const FINE: usize = 2 << 20;
