@@ -6,8 +6,8 @@
 #
 # Left out, each with its reason:
 #   dump::goroutine_info_is_right, dump::sigquit_names_hogs, dump::waits_in_std_are_named  the part
-#       of musl that makes system calls has no unwind tables, so the calls of a running goroutine may
-#       end there
+#       of musl that makes system calls has no unwind tables, so the calls of a running goroutine
+#       may end there
 #   crash::the_runtime_is_used_after_main  std runs the destructors of the main thread's
 #       thread-locals at the end of the process only in a dynamically linked program
 #   faults::an_overflow_of_an_ordinary_thread  std finds no guard page below the main thread there,

@@ -1,7 +1,6 @@
 //! `Builder`: goroutines with a name, a stack size, or a thread of their own.
 
 use std::io;
-use std::panic::Location;
 use std::sync::Arc;
 
 use greenthread_scheduler::{self as scheduler, Options};
@@ -22,7 +21,7 @@ use crate::task::JoinHandle;
 #[derive(Clone, Debug, Default)]
 #[must_use = "a builder does nothing until `spawn` is called"]
 pub struct Builder {
-    options: Options,
+    pub(crate) options: Options,
 }
 
 impl Builder {
@@ -120,13 +119,6 @@ impl Builder {
     pub fn reserve_stack(mut self, reserve: bool) -> Self {
         self.options.reserve_stack = reserve;
         self
-    }
-
-    /// Returns the options for goroutines that are started later on behalf of the caller, whose
-    /// line is their spawn site.
-    #[track_caller]
-    pub(crate) fn options_here(&self) -> Options {
-        Options { site: Some(Location::caller()), ..self.options.clone() }
     }
 
     /// Spawns the goroutine, like [`spawn`](crate::spawn).

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io::{self, ErrorKind, Write};
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use greenthread_ctx::Context;
 use greenthread_scheduler::{self as scheduler, Options};
 use rustix::io::Errno;
 
+use crate::builder::Builder;
 use crate::sync::reporting;
 
 /// The first and the longest pause after a failed accept (the values of Go's `net/http`).
@@ -22,6 +24,13 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The time at which each error was last reported, keyed by what failed and the error's number.
 type Reports = HashMap<(&'static str, Option<i32>), Instant>;
+
+/// Returns the options of goroutines that are started later on behalf of the caller, whose line is
+/// their spawn site.
+#[track_caller]
+pub(super) fn options_of(builder: &Builder) -> Options {
+    Options { site: Some(Location::caller()), ..builder.options.clone() }
+}
 
 /// Serves the connections that `accept` returns, as documented at `TcpListener::serve`.
 ///

@@ -11,7 +11,7 @@ use socket2::{Domain, Protocol, SockRef, Type};
 
 use super::incoming::Incoming;
 use super::lookup::resolve;
-use super::serve::{PAUSES, serve};
+use super::serve::{PAUSES, options_of, serve};
 use super::socket::Socket;
 use super::tcp_stream::TcpStream;
 use super::with_ctx::WithCtx;
@@ -222,7 +222,7 @@ impl TcpListener {
         grace: Duration,
         handler: impl Fn(&Context, TcpStream) + Send + Sync + 'static,
     ) -> io::Result<()> {
-        let options = builder.options_here();
+        let options = options_of(builder);
         serve(options, ctx, grace, PAUSES, || Ok(self.accept_within(Some(ctx))?.0), || self.close(), handler)
     }
 

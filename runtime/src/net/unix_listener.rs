@@ -11,7 +11,7 @@ use greenthread_ctx::Context;
 use greenthread_scheduler::Direction;
 
 use super::incoming::Incoming;
-use super::serve::{PAUSES, serve};
+use super::serve::{PAUSES, options_of, serve};
 use super::socket::Socket;
 use super::unix_stream::UnixStream;
 use super::with_ctx::WithCtx;
@@ -189,7 +189,7 @@ impl UnixListener {
         grace: Duration,
         handler: impl Fn(&Context, UnixStream) + Send + Sync + 'static,
     ) -> io::Result<()> {
-        let options = builder.options_here();
+        let options = options_of(builder);
         serve(options, ctx, grace, PAUSES, || Ok(self.accept_within(Some(ctx))?.0), || self.close(), handler)
     }
 

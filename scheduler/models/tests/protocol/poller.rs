@@ -226,7 +226,7 @@ fn a_token_ends_the_poll_and_one_pays() {
 
 // Sysmon creates the place where it sleeps just before it arms the bell for the first time.
 //
-// A ring that finds no place would disarm the bell and wake nobody.
+// A ring that finds no place would disarm the bell and wake no thread.
 #[test]
 fn a_ring_finds_the_place_where_the_owner_sleeps() {
     explore(3, || {
