@@ -106,14 +106,14 @@ impl Guards {
             Self::Auto | Self::Mprotect => Ok(()),
             Self::Install => with_page(|page| {
                 // SAFETY: no other code knows the page.
-                unsafe { memory::guard(&[Span::new(page)]) }
+                unsafe { memory::guard(&[Span::new(page.clone())]).and_then(|()| expect_guard(&page)) }
             }),
             Self::Userfault => {
                 userfault::open()?;
                 with_page(|page| {
                     userfault::register(&page)?;
                     // SAFETY: no other code knows the page.
-                    unsafe { userfault::guard(&[Span::new(page.clone())], &page) }
+                    unsafe { userfault::guard(&[Span::new(page.clone())], &page).and_then(|()| expect_guard(&page)) }
                 })
             }
             Self::Holes => memory::find_unclaimed(page_size()).map(|_| ()),
@@ -126,6 +126,17 @@ impl fmt::Display for Guards {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
+}
+
+/// Fails if the page can be written.
+///
+/// Emulators accept advice that they do not know, and then ignore it.
+///
+/// # Safety
+/// The page is not in use.
+unsafe fn expect_guard(page: &Range<usize>) -> io::Result<()> {
+    // SAFETY: the page is not in use, as the caller guarantees.
+    if unsafe { memory::is_writable(page.start) } { Err(io::ErrorKind::Unsupported.into()) } else { Ok(()) }
 }
 
 fn with_page(try_it: impl FnOnce(Range<usize>) -> io::Result<()>) -> io::Result<()> {

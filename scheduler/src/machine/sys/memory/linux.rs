@@ -46,6 +46,15 @@ pub(crate) unsafe fn guard(spans: &[Span]) -> io::Result<()> {
     })
 }
 
+/// Returns `true` if the kernel can write to the byte at `address`, which it changes.
+///
+/// # Safety
+/// The byte is not in use, or not mapped.
+pub(crate) unsafe fn is_writable(address: usize) -> bool {
+    // SAFETY: the kernel checks the address, and the byte is not in use, as the caller guarantees.
+    unsafe { libc::getrandom(ptr::with_exposed_provenance_mut(address), 1, libc::GRND_NONBLOCK) == 1 }
+}
+
 /// Returns the start of `len` bytes of address space in which nothing is mapped, and in which the
 /// kernel maps nothing by itself.
 ///

@@ -24,7 +24,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub(crate) use imp::{
-    Residency, address_space_in_use, alternate_stack_size, drop_pages, find_unclaimed, guard, map_at, mapping_limit,
+    Residency, address_space_in_use, alternate_stack_size, drop_pages, find_unclaimed, guard, is_writable, map_at,
+    mapping_limit,
 };
 
 /// A range of addresses, laid out as the system calls expect it.

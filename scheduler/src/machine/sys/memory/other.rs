@@ -41,6 +41,14 @@ pub(crate) unsafe fn drop_pages(spans: &[Span]) {
     }
 }
 
+/// Returns `false`, since no guard is possible that could be checked.
+///
+/// # Safety
+/// None needed; the signature is that of the platform contract.
+pub(crate) unsafe fn is_writable(_address: usize) -> bool {
+    false
+}
+
 /// Returns 0, since the system does not tell.
 pub(crate) fn address_space_in_use() -> usize {
     0
