@@ -45,7 +45,7 @@ const ANSWERED: u8 = 2;
 
 static STATE: AtomicU8 = AtomicU8::new(NONE);
 static OWNER: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
-static FAULT: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
+static FAULT: [AtomicUsize; 5] = [const { AtomicUsize::new(0) }; 5];
 
 /// Makes sysmon print the calls on the stack of `owner`, which has overflowed, and waits until it
 /// has done so.
@@ -54,7 +54,7 @@ static FAULT: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
 pub(crate) fn request(owner: *mut (), AtFault { registers, scratch }: AtFault) {
     let Some(sched) = try_sched().filter(|sched| sched.sysmon.runs.load(Ordering::Relaxed)) else { return };
     OWNER.store(owner, Ordering::Relaxed);
-    for (to, word) in FAULT.iter().zip([registers.pc, registers.sp, registers.fp, scratch]) {
+    for (to, word) in FAULT.iter().zip([registers.pc, registers.sp, registers.fp, registers.lr, scratch]) {
         to.store(word, Ordering::Relaxed);
     }
     // ORDERING P1: release publishes the request.
@@ -78,8 +78,9 @@ pub(crate) fn write_if_requested() {
         return;
     }
     let owner = OWNER.load(Ordering::Relaxed).expose_provenance();
-    let [pc, sp, fp, scratch] = [0, 1, 2, 3].map(|i| FAULT[i].load(Ordering::Relaxed));
+    let [pc, sp, fp, lr, scratch] = [0, 1, 2, 3, 4].map(|i| FAULT[i].load(Ordering::Relaxed));
     let read = move |address| look::read_stopped(ptr::with_exposed_provenance_mut(owner), address);
-    let _ = Stderr.write_str(&dump::overflowed(AtFault { registers: Registers { pc, sp, fp }, scratch }, read));
+    let at = AtFault { registers: Registers { pc, sp, fp, lr }, scratch };
+    let _ = Stderr.write_str(&dump::overflowed(at, read));
     STATE.store(ANSWERED, Ordering::Relaxed);
 }

@@ -45,7 +45,7 @@ struct Answer {
 static INQUIRY: Inquiry<Answer> = Inquiry::new(Answer {
     g: None,
     name: None,
-    registers: Registers { pc: 0, sp: 0, fp: 0 },
+    registers: Registers { pc: 0, sp: 0, fp: 0, lr: 0 },
     stack: [0; WORDS],
     len: 0,
 });

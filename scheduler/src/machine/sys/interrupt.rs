@@ -17,7 +17,8 @@
 //!
 //! A *fault* interrupts a thread as well, and its handler reads the registers here.
 //!
-//! On systems other than x86-64 Linux, no thread is asked, and SIGQUIT keeps its default action.
+//! On systems other than x86-64 and aarch64 Linux, no thread is asked, and SIGQUIT keeps its
+//! default action.
 //!
 //! # Invariants
 //! * I1: the function to call and the previously installed handler are stored before our handler is
@@ -32,7 +33,7 @@ pub(crate) use imp::{
     end_process, install_question, install_quit, interrupt, registers_at_fault, set_quit_heard, this_thread,
 };
 
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_os = "linux"))]
 mod imp {
     use std::ffi::{c_int, c_void};
     use std::mem;
@@ -121,18 +122,8 @@ mod imp {
     /// # Safety
     /// `context` is what the kernel has passed to the handler.
     unsafe fn registers(context: *const c_void) -> Registers {
-        // SAFETY: the kernel passes the registers that it will restore.
-        let [pc, sp, fp] =
-            [libc::REG_RIP, libc::REG_RSP, libc::REG_RBP].map(|index| unsafe { register(context, index) });
-        Registers { pc, sp, fp }
-    }
-
-    /// # Safety
-    /// As for [`registers`].
-    unsafe fn register(context: *const c_void, index: c_int) -> usize {
-        // SAFETY: the kernel passes a valid context.
-        let registers = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
-        registers[index as usize].cast_unsigned() as usize
+        // SAFETY: the caller passes what the kernel has passed.
+        unsafe { registers_and_scratch(context) }.0
     }
 
     /// Returns the registers of code that has overflowed its stack.
@@ -141,7 +132,29 @@ mod imp {
     /// `context` is what the kernel has passed to the handler of the fault.
     pub(crate) unsafe fn registers_at_fault(context: *const c_void) -> Option<AtFault> {
         // SAFETY: the caller passes what the kernel has passed.
-        unsafe { Some(AtFault { registers: registers(context), scratch: register(context, libc::REG_R11) }) }
+        let (registers, scratch) = unsafe { registers_and_scratch(context) };
+        Some(AtFault { registers, scratch })
+    }
+
+    /// # Safety
+    /// As for [`registers`].
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn registers_and_scratch(context: *const c_void) -> (Registers, usize) {
+        // SAFETY: the kernel passes the registers that it will restore.
+        let all = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
+        let [pc, sp, fp, scratch] = [libc::REG_RIP, libc::REG_RSP, libc::REG_RBP, libc::REG_R11]
+            .map(|index| all[index as usize].cast_unsigned() as usize);
+        (Registers { pc, sp, fp, lr: 0 }, scratch)
+    }
+
+    /// # Safety
+    /// As for [`registers`].
+    #[cfg(target_arch = "aarch64")]
+    unsafe fn registers_and_scratch(context: *const c_void) -> (Registers, usize) {
+        // SAFETY: the kernel passes the registers that it will restore.
+        let all = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext };
+        let [pc, sp, fp, lr] = [all.pc, all.sp, all.regs[29], all.regs[30]].map(|register| register as usize);
+        (Registers { pc, sp, fp, lr }, 0)
     }
 
     fn chain(before: &libc::sigaction, signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
@@ -194,7 +207,7 @@ mod imp {
     }
 }
 
-#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+#[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_os = "linux")))]
 mod imp {
     use std::ffi::c_void;
 

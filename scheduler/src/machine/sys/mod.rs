@@ -10,13 +10,13 @@
 //! | [`mutex`] | a lock that blocks the thread | std's | std's |
 //! | [`fence`] | a fence that only its rare side pays for | `membarrier` | full fences |
 //! | [`poller`] | wait for many descriptors | `epoll` by mio, `ppoll` | `kqueue` by mio |
-//! | [`peek`] | a word of any kind | x86-64: an instruction | a volatile read |
+//! | [`peek`] | a word of any kind | by CPU: an instruction | a volatile read |
 //! | [`prefetch`], [`region`] | hints; large zeroed memory | huge pages | nothing; small pages |
 //! | [`sanitizer`] | tell sanitizers about stacks | x86-64 | nothing |
 //! | [`stack_pointer`] | where the caller's stack ends | by CPU: an instruction | the same |
-//! | [`switch`] | one stack for another | by CPU: x86-64 its own | corosensei |
-//! | [`unwind`] | the calls on a stack | unwind tables, on x86-64 | nothing |
-//! | [`interrupt`] | a thread's registers; SIGQUIT | SIGURG, on x86-64 | nothing |
+//! | [`switch`] | one stack for another | x86-64, aarch64: our own | corosensei |
+//! | [`unwind`] | the calls on a stack | x86-64, aarch64: tables | nothing |
+//! | [`interrupt`] | a thread's registers; SIGQUIT | x86-64, aarch64: SIGURG | nothing |
 //! | [`thread`] | per-thread settings and facts | `prctl`, `/proc` | defaults |
 //! | [`thread_end`] | sleep until another thread ends | `pidfd_open` (6.9) | nothing |
 //! | [`pidfd`] | readable when a process or thread ends | `pidfd_open` | nothing |
@@ -24,7 +24,7 @@
 //! | [`signals`] | list and send signals; end by a signal | real-time signals | none of those |
 //! | [`tls`] | where a thread's own memory is | `dl_iterate_phdr` | nowhere |
 //! | [`fallback`] | what is missing, and what replaces it | noted when missed | the same |
-//! | [`word`] | thread-locals without addresses | x86-64: by the thread pointer | `thread_local!` |
+//! | [`word`] | thread-locals without addresses | by the thread pointer | `thread_local!` |
 
 pub(crate) mod fallback;
 pub(crate) mod fence;

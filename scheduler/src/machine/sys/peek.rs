@@ -26,7 +26,22 @@ pub(crate) unsafe fn peek(address: usize) -> usize {
 /// # Safety
 /// The address is aligned, and its page is mapped and readable.
 #[inline]
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(target_arch = "aarch64")]
+pub(crate) unsafe fn peek(address: usize) -> usize {
+    let word;
+    // SAFETY: the address is aligned and readable, as the caller guarantees; nothing is written.
+    unsafe {
+        std::arch::asm!("ldr {0}, [{1}]", out(reg) word, in(reg) address, options(nostack, readonly, preserves_flags));
+    }
+    word
+}
+
+/// Returns the word at `address`.
+///
+/// # Safety
+/// The address is aligned, and its page is mapped and readable.
+#[inline]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(crate) unsafe fn peek(address: usize) -> usize {
     // SAFETY: the address is aligned and readable, as the caller guarantees.
     unsafe { std::ptr::with_exposed_provenance::<usize>(address).read_volatile() }

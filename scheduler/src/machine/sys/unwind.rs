@@ -11,7 +11,7 @@
 //!
 //! | CPU, system | |
 //! | --- | --- |
-//! | x86-64 Linux | as above |
+//! | x86-64 Linux, aarch64 Linux | as above |
 //! | others | no addresses: what a stack that was left looks like is corosensei's secret there |
 
 /// The registers from which unwinding starts.
@@ -20,25 +20,30 @@ pub(crate) struct Registers {
     pub(crate) pc: usize,
     pub(crate) sp: usize,
     pub(crate) fp: usize,
+    /// The return address, if the CPU has a register for it (aarch64's x30); otherwise 0.
+    pub(crate) lr: usize,
 }
 
 /// The registers of code that has faulted.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct AtFault {
     pub(crate) registers: Registers,
-    /// The register with which the prologue of a large frame counts (r11).
+    /// The register with which the prologue of a large frame counts (x86-64: r11).
     pub(crate) scratch: usize,
 }
 
 pub(crate) use imp::{Unwinder, function_start};
 
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_os = "linux"))]
 mod imp {
     use std::ffi::{c_int, c_void};
     use std::ops::{ControlFlow, Range};
     use std::{ptr, slice};
 
-    use framehop::x86_64::{CacheX86_64, UnwindRegsX86_64, UnwinderX86_64};
+    #[cfg(target_arch = "aarch64")]
+    use framehop::aarch64::{CacheAarch64 as Cache, UnwindRegsAarch64 as Regs, UnwinderAarch64 as Tables};
+    #[cfg(target_arch = "x86_64")]
+    use framehop::x86_64::{CacheX86_64 as Cache, UnwindRegsX86_64 as Regs, UnwinderX86_64 as Tables};
     use framehop::{Error, ExplicitModuleSectionInfo, FrameAddress, Module, Unwinder as _};
 
     use super::super::mutex::Mutex;
@@ -46,8 +51,8 @@ mod imp {
 
     /// The unwind tables of the process, and what was learned from them.
     pub(crate) struct Unwinder {
-        tables: UnwinderX86_64<Vec<u8>>,
-        cache: CacheX86_64,
+        tables: Tables<Vec<u8>>,
+        cache: Cache,
     }
 
     impl Unwinder {
@@ -57,13 +62,12 @@ mod imp {
         pub(crate) fn new() -> Self {
             static LATEST: Mutex<Option<Loaded>> = Mutex::new(None);
             let mut latest = LATEST.lock();
-            let loaded =
-                latest.get_or_insert_with(|| Loaded { changes: None, fresh: false, tables: UnwinderX86_64::new() });
+            let loaded = latest.get_or_insert_with(|| Loaded { changes: None, fresh: false, tables: Tables::new() });
             loaded.fresh = false;
             // SAFETY: `add_object` gets the address of `loaded`, which no other code uses until the
             // call returns.
             unsafe { libc::dl_iterate_phdr(Some(add_object), ptr::from_mut(loaded).cast()) };
-            Self { tables: loaded.tables.clone(), cache: CacheX86_64::new() }
+            Self { tables: loaded.tables.clone(), cache: Cache::new() }
         }
 
         /// Calls `visit` with the addresses of the calls on a stack, innermost first, until it
@@ -77,7 +81,7 @@ mod imp {
             mut read: impl FnMut(usize) -> Option<usize>,
             mut visit: impl FnMut(usize) -> ControlFlow<()>,
         ) -> bool {
-            let mut registers = UnwindRegsX86_64::new(from.pc as u64, from.sp as u64, from.fp as u64);
+            let mut registers = unwind_from(from);
             let mut read = |address: u64| read(address as usize).map(|word| word as u64).ok_or(());
             let mut frame = FrameAddress::from_instruction_pointer(from.pc as u64);
             while visit(frame.address_for_lookup() as usize).is_continue() {
@@ -98,16 +102,45 @@ mod imp {
         }
     }
 
-    fn to_other_stack(
-        registers: &mut UnwindRegsX86_64,
-        read: &mut impl FnMut(u64) -> Result<u64, ()>,
-    ) -> Option<FrameAddress> {
-        let fp = registers.bp();
+    fn to_other_stack(registers: &mut Regs, read: &mut impl FnMut(u64) -> Result<u64, ()>) -> Option<FrameAddress> {
+        let fp = frame_pointer(registers);
         let (caller, address) = (read(fp).ok()?, read(fp.checked_add(8)?).ok()?);
-        registers.set_ip(address);
         registers.set_sp(fp + 16);
-        registers.set_bp(caller);
+        return_to(registers, address, caller);
         FrameAddress::from_return_address(address)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn unwind_from(at: Registers) -> Regs {
+        Regs::new(at.pc as u64, at.sp as u64, at.fp as u64)
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn unwind_from(at: Registers) -> Regs {
+        // Strips what pointer authentication adds to return addresses.
+        Regs::new(at.lr as u64, at.sp as u64, at.fp as u64)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn frame_pointer(registers: &Regs) -> u64 {
+        registers.bp()
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn frame_pointer(registers: &Regs) -> u64 {
+        registers.fp()
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn return_to(registers: &mut Regs, address: u64, fp: u64) {
+        registers.set_ip(address);
+        registers.set_bp(fp);
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn return_to(registers: &mut Regs, address: u64, fp: u64) {
+        registers.set_lr(address);
+        registers.set_fp(fp);
     }
 
     /// The tables of all objects.
@@ -117,7 +150,7 @@ mod imp {
         changes: Option<u64>,
         /// `true` while the tables are being read again.
         fresh: bool,
-        tables: UnwinderX86_64<Vec<u8>>,
+        tables: Tables<Vec<u8>>,
     }
 
     unsafe extern "C" fn add_object(info: *mut libc::dl_phdr_info, _: usize, loaded: *mut c_void) -> c_int {
@@ -128,7 +161,7 @@ mod imp {
             return 1;
         }
         if !loaded.fresh {
-            (loaded.changes, loaded.fresh, loaded.tables) = (changes, true, UnwinderX86_64::new());
+            (loaded.changes, loaded.fresh, loaded.tables) = (changes, true, Tables::new());
         }
         // SAFETY: the loader's table has this many entries.
         let headers = unsafe { slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
@@ -186,10 +219,22 @@ mod imp {
         (!start.is_null()).then(|| start.addr())
     }
 
+    #[cfg(target_arch = "x86_64")]
     /// The length of the code from the instruction before a loop of stack probes to the one that
     /// faults.
     const PROBE_LOOP: usize = 14;
 
+    #[cfg(target_arch = "aarch64")]
+    impl AtFault {
+        /// Returns the registers from which to unwind.
+        ///
+        /// If the function has a frame of many pages, the walk ends there.
+        pub(crate) fn unwindable(self) -> Registers {
+            self.registers
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
     impl AtFault {
         /// Returns the registers from which to unwind.
         ///
@@ -208,7 +253,7 @@ mod imp {
                 // sub r11, size; then the loop: sub rsp, 4096; mov qword ptr [rsp], 0
                 [0x49, 0x81, 0xeb, a, b, c, d, 0x48, 0x81, 0xec, 0, 0x10, 0, 0] => {
                     let size = u32::from_le_bytes([a, b, c, d]) as usize;
-                    Registers { pc: code, sp: self.scratch.wrapping_add(size), fp: at.fp }
+                    Registers { pc: code, sp: self.scratch.wrapping_add(size), fp: at.fp, lr: 0 }
                 }
                 _ => at,
             }
@@ -223,21 +268,21 @@ mod imp {
         fn a_stack_of_ones_own_leads_to_its_callers() {
             let mut calls = Vec::new();
             let here = a_stack_of_ones_own_leads_to_its_callers as *const () as usize;
-            // These are not the registers of a frame: the walk takes one step at most, and does not
+            // These are not the registers of a frame: the walk takes a step or two, and does not
             // fault.
-            let from = Registers { pc: here + 1, sp: 8, fp: 8 };
+            let from = Registers { pc: here + 1, sp: 8, fp: 8, lr: 8 };
             let visit = |call| {
                 calls.push(call);
                 ControlFlow::Continue(())
             };
             assert!(!Unwinder::new().walk(from, |_| None, visit));
-            assert_eq!(calls, [here + 1]);
+            assert_eq!(calls[0], here + 1);
             assert_eq!(function_start(here + 1), Some(here));
         }
     }
 }
 
-#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+#[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_os = "linux")))]
 mod imp {
     use std::ops::ControlFlow;
 

@@ -1,7 +1,8 @@
 //! Per-thread words that are read and written without their addresses.
 //!
-//! An address of a thread-local must not be live across a switch. On x86-64 Linux no address is
-//! computed: the instruction contains the distance from the thread pointer. An address that the
+//! An address of a thread-local must not be live across a switch. On x86-64 and aarch64 Linux no
+//! address is computed in Rust: the instructions contain the distance from the thread pointer. An
+//! address that the
 //! compiler never sees cannot be kept in a register across a switch, cannot be shared between two
 //! calls, and cannot be left on the stack. The last point also matters: unoptimized builds leave
 //! addresses in many dead slots, and a goroutine with such an address on its stack is sent back to
@@ -14,9 +15,67 @@
 
 pub(crate) use imp::{current, random, set_current, set_random};
 
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod imp {
     use std::arch::{asm, global_asm};
+
+    /// Loads the word at a distance from the thread pointer that the linker knows.
+    #[cfg(target_arch = "x86_64")]
+    macro_rules! load {
+        ($symbol:literal, $word:ident) => {
+            asm!(
+                concat!("mov {word}, qword ptr [rip + ", $symbol, "@GOTTPOFF]"),
+                "mov {word}, qword ptr fs:[{word}]",
+                word = out(reg) $word,
+                options(nostack, preserves_flags, readonly),
+            )
+        };
+    }
+
+    /// Stores the word at a distance from the thread pointer that the linker knows.
+    #[cfg(target_arch = "x86_64")]
+    macro_rules! store {
+        ($symbol:literal, $word:ident) => {
+            asm!(
+                concat!("mov {distance}, qword ptr [rip + ", $symbol, "@GOTTPOFF]"),
+                "mov qword ptr fs:[{distance}], {word}",
+                distance = out(reg) _,
+                word = in(reg) $word,
+                options(nostack, preserves_flags),
+            )
+        };
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    macro_rules! load {
+        ($symbol:literal, $word:ident) => {
+            asm!(
+                concat!("adrp {word}, :gottprel:", $symbol),
+                concat!("ldr {word}, [{word}, :gottprel_lo12:", $symbol, "]"),
+                "mrs {thread}, tpidr_el0",
+                "ldr {word}, [{thread}, {word}]",
+                thread = out(reg) _,
+                word = out(reg) $word,
+                options(nostack, preserves_flags, readonly),
+            )
+        };
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    macro_rules! store {
+        ($symbol:literal, $word:ident) => {
+            asm!(
+                concat!("adrp {distance}, :gottprel:", $symbol),
+                concat!("ldr {distance}, [{distance}, :gottprel_lo12:", $symbol, "]"),
+                "mrs {thread}, tpidr_el0",
+                "str {word}, [{thread}, {distance}]",
+                thread = out(reg) _,
+                distance = out(reg) _,
+                word = in(reg) $word,
+                options(nostack, preserves_flags),
+            )
+        };
+    }
 
     // A word among the static thread-locals, found by its linker name; the whole program has one
     // such word, as it has one scheduler.
@@ -39,14 +98,7 @@ mod imp {
                 let word: u64;
                 // SAFETY: the symbol is a word of each thread's static block, and the linker knows
                 // its distance from the thread pointer.
-                unsafe {
-                    asm!(
-                        concat!("mov {word}, qword ptr [rip + ", $symbol, "@GOTTPOFF]"),
-                        "mov {word}, qword ptr fs:[{word}]",
-                        word = out(reg) word,
-                        options(nostack, preserves_flags, readonly),
-                    );
-                }
+                unsafe { load!($symbol, word) };
                 word
             }
 
@@ -54,15 +106,7 @@ mod imp {
             pub(crate) fn $set(word: u64) {
                 // SAFETY: the symbol is a word of each thread's static block, and only this thread
                 // accesses its own.
-                unsafe {
-                    asm!(
-                        concat!("mov {distance}, qword ptr [rip + ", $symbol, "@GOTTPOFF]"),
-                        "mov qword ptr fs:[{distance}], {word}",
-                        distance = out(reg) _,
-                        word = in(reg) word,
-                        options(nostack, preserves_flags),
-                    );
-                }
+                unsafe { store!($symbol, word) };
             }
         };
     }
@@ -71,7 +115,7 @@ mod imp {
     word!(random, set_random, "greenthread_random_state");
 }
 
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 mod imp {
     use std::cell::Cell;
 
