@@ -152,7 +152,7 @@ add_jobs() {
             /t/greenthread_scheduler --exact "$test" || exit 1
         done'
     job overcommit-programs 200 'echo 2 >/proc/sys/vm/overcommit_memory
-        /t/isolated crash::an_overflow && /t/goroutine go:: panics:: --test-threads=2 && GREENTHREAD_STACK=256k /t/example-parked 5000'
+        /t/isolated crash::an_overflow_is crash::an_overflow_of_a_chosen && /t/goroutine go:: panics:: --test-threads=2 && GREENTHREAD_STACK=256k /t/example-parked 5000'
     # Without /proc there is no deadlock report.
     job without-proc 60 'umount /proc && /t/example-parked 5000'
     # What these test does not depend on the kernel as much, so one kernel is enough.
